@@ -1,0 +1,79 @@
+"""``memctx keys``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from memctx.cli import Group
+from memctx.commands import options
+from memctx.run import Run
+from memctx.times import short_time, time_option
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+SCOPES = click.Choice(("read", "write", "admin"))
+
+
+@click.group(cls=Group)
+def keys() -> None:
+    """List, create and revoke API keys. Needs the scope admin."""
+
+
+@keys.command("list")
+@click.pass_obj
+def list_(run: Run) -> None:
+    """List keys; the secrets are not kept and cannot be shown."""
+    found = run.client.keys.list()
+    rows = [
+        (
+            k["name"],
+            k["owner"],
+            ", ".join(k["scopes"]),
+            ", ".join(k["projects"] or ["all"]),
+            short_time(k["expires_at"]),
+            k["id"],
+        )
+        for k in found
+    ]
+    columns = ("name", "owner", "scopes", "projects", "expires", "id")
+    run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--owner", help="Who acts with it; by default NAME.")
+@click.option("--scope", "scopes", type=SCOPES, multiple=True, default=("read", "write"))
+@click.option("--expires", type=time_option, metavar="TIME", help="When it ends.")
+@click.pass_obj
+def create(
+    run: Run, name: str, owner: str | None, scopes: tuple[str, ...], expires: str | None
+) -> None:
+    """Make a key for reading and writing; prints it, once.
+
+    With --project it is good for those projects only.
+    """
+    body: dict[str, JsonValue] = {"name": name, "scopes": [*scopes]}
+    if owner:
+        body["owner"] = owner
+    if run.options.projects:
+        body["projects"] = [*(run.project_document(p)["id"] for p in run.options.projects)]
+    if expires:
+        body["expires_at"] = expires
+    made = run.client.keys.create(body)
+    run.out.note(f"key {made['id']} for {made['owner']}: it is shown only now")
+    run.out.finish(cast("JsonValue", made), human=lambda: run.out.text(made.get("key", "")))
+
+
+@keys.command("revoke")
+@click.argument("key")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def revoke(run: Run, key: str, yes: bool) -> None:
+    """End a key at once; KEY is its id."""
+    options.confirm(f"Revoke the key {key}?", yes=yes)
+    run.client.keys.revoke(key)
+    run.out.note(f"key {key} revoked")
+    run.out.finish({"id": key, "result": "revoked"})

@@ -1,0 +1,199 @@
+"""``memctx patterns``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from memctx.cli import Group
+from memctx.commands import options
+from memctx.commands.sessions import Field, changes, report_change
+from memctx.output import Cell
+from memctx.run import Run
+from memctx.times import short_date, short_time
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+TYPES = click.Choice(("workflow", "decision", "code", "error", "architecture", "configuration"))
+
+
+@click.group(cls=Group)
+def patterns() -> None:
+    """List, show, add, edit and rate patterns: lessons worth keeping."""
+
+
+@patterns.command("list")
+@click.option("--type", "kind", type=TYPES)
+@click.option("--tag")
+@click.option("--category")
+@click.option("--deprecated/--current", default=None, help="Only those.")
+@click.option("--match", "words", help="Only those that hold these words.")
+@options.limit_option(20)
+@click.pass_obj
+def list_(
+    run: Run,
+    *,
+    kind: str | None,
+    tag: str | None,
+    category: str | None,
+    deprecated: bool | None,
+    words: str | None,
+    limit: int,
+    everything: bool,
+) -> None:
+    """List patterns, newest first."""
+    found = list(
+        run.client.patterns.list(
+            limit=None if everything else limit,
+            project=run.one_project,
+            type=kind,
+            tag=tag,
+            category=category,
+            deprecated=deprecated,
+            q=words,
+        )
+    )
+    rows = [
+        (
+            short_date(p["created_at"]),
+            p["project"],
+            p["pattern_type"],
+            p["name"],
+            float(p["quality_score"]),
+            f"{p['successes']}/{p['successes'] + p['failures']}",
+            p["id"],
+        )
+        for p in found
+    ]
+    columns = ("date", "project", "type", "name", "quality", "worked", "id")
+    run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
+
+
+@patterns.command("show")
+@click.argument("pattern")
+@click.pass_obj
+def show(run: Run, pattern: str) -> None:
+    """Show a pattern."""
+    found = run.client.patterns.get(pattern)
+    fields: dict[str, Cell | list[str]] = {
+        "id": found["id"],
+        "project": found["project"],
+        "type": found["pattern_type"],
+        "name": found["name"],
+        "category": found["category"],
+        "tags": found["tags"],
+        "quality": found["quality_score"],
+        "confidence": found["confidence"],
+        "worked": f"{found['successes']} of {found['successes'] + found['failures']} times",
+        "deprecated": "yes" if found["deprecated"] else "",
+        "saved": short_time(found["created_at"]),
+        "cites": [f"{c['path']} {c.get('symbol') or ''}".strip() for c in found["citations"]],
+        "description": found["description"],
+        "body": found["body"],
+        "example": found["example"],
+        "last_op": found["last_op"],
+    }
+    run.out.finish(cast("JsonValue", found), human=lambda: run.out.fields(fields))
+
+
+@patterns.command("add")
+@click.argument("name")
+@click.option("--type", "kind", type=TYPES, required=True)
+@click.option("--description", default="", help="Text, @FILE, or - for standard input.")
+@click.option("--body", default="", help="Text, @FILE, or - for standard input.")
+@click.option("--example", default="", help="Text, @FILE, or - for standard input.")
+@click.option("--category", default="")
+@click.option("--confidence", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--tag", "tags", multiple=True)
+@click.option("--cite", "cites", multiple=True, metavar="PATH[#SYMBOL]", help="Where it is seen.")
+@click.option("--session", help="The session it was learned in.")
+@click.option("--parent", help="The pattern it refines.")
+@click.option("--privacy", type=options.PRIVACY, default="TEAM", show_default=True)
+@click.pass_obj
+def add(
+    run: Run,
+    *,
+    name: str,
+    kind: str,
+    description: str,
+    body: str,
+    example: str,
+    category: str,
+    confidence: float,
+    tags: tuple[str, ...],
+    cites: tuple[str, ...],
+    session: str | None,
+    parent: str | None,
+    privacy: str,
+) -> None:
+    """Save a lesson; prints its id."""
+    content: dict[str, JsonValue] = {
+        "pattern_type": kind,
+        "name": name,
+        "description": options.read_text(description),
+        "body": options.read_text(body),
+        "example": options.read_text(example),
+        "category": category,
+        "confidence": confidence,
+        "tags": [*tags],
+        "citations": [*(_citation(text) for text in cites)],
+        "source_session_id": session,
+        "parent_pattern_id": parent,
+        "privacy_level": privacy,
+    }
+    saved = run.client.patterns.create({"project": run.project_to_write(), **content})
+    identity = saved.get("id")
+    run.out.finish(
+        cast("JsonValue", saved),
+        human=lambda: run.out.line(identity) if identity else run.out.note("not stored"),
+    )
+
+
+def _citation(text: str) -> dict[str, JsonValue]:
+    path, _, symbol = text.partition("#")
+    return {"path": path, "symbol": symbol or None}
+
+
+@patterns.command("edit")
+@click.argument("pattern")
+@click.option("--name")
+@click.option("--type", "pattern_type", type=TYPES)
+@click.option("--description", help="Text, @FILE, or - for standard input.")
+@click.option("--body", help="Text, @FILE, or - for standard input.")
+@click.option("--example", help="Text, @FILE, or - for standard input.")
+@click.option("--category")
+@click.option("--confidence", type=click.FloatRange(0, 1))
+@click.option("--deprecated/--current", default=None)
+@click.option("--privacy", "privacy_level", type=options.STORED_PRIVACY)
+@click.option("--add-tag", "tags_add", multiple=True)
+@click.option("--remove-tag", "tags_remove", multiple=True)
+@options.base_option
+@click.pass_obj
+def edit(run: Run, /, pattern: str, if_match: str | None, **fields: Field) -> None:
+    """Change the fields that are named."""
+    changed = run.client.patterns.update(pattern, changes(fields), if_match=if_match)
+    report_change(run, "pattern", cast("dict[str, JsonValue]", changed))
+
+
+@patterns.command("delete")
+@click.argument("pattern")
+@options.delete_options
+@click.pass_obj
+def delete(run: Run, pattern: str, erase: bool, yes: bool) -> None:
+    """Delete a pattern, or erase what it held."""
+    options.confirm_delete("pattern", pattern, erase=erase, yes=yes)
+    run.client.patterns.delete(pattern, erase=erase)
+    options.deleted(run.out, "pattern", pattern, erase=erase)
+
+
+@patterns.command("outcome")
+@click.argument("pattern")
+@click.argument("result", type=click.Choice(("worked", "failed")))
+@click.pass_obj
+def outcome(run: Run, pattern: str, result: str) -> None:
+    """Say whether a pattern worked when it was used."""
+    rated = run.client.patterns.outcome(pattern, success=result == "worked")
+    run.out.note(f"quality is now {rated['quality_score']:.2f}")
+    run.out.finish(cast("JsonValue", rated))

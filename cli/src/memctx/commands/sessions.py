@@ -1,0 +1,236 @@
+"""``memctx sessions``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from memctx.cli import Group
+from memctx.commands import options
+from memctx.run import Run
+from memctx.terminal import one_line
+from memctx.times import short_time
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from sync_agent import documents as doc
+
+Field = str | float | bool | tuple[str, ...] | None
+
+ROLES = ("user", "assistant", "tool")
+
+
+@click.group(cls=Group)
+def sessions() -> None:
+    """List, show, add, edit and delete sessions: conversations with an agent."""
+
+
+@sessions.command("list")
+@click.option("--status", type=click.Choice(("active", "archived")))
+@click.option("--tag")
+@click.option("--agent")
+@options.span_options
+@options.limit_option(20)
+@click.pass_obj
+def list_(
+    run: Run,
+    *,
+    status: str | None,
+    tag: str | None,
+    agent: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
+    everything: bool,
+) -> None:
+    """List sessions, newest first."""
+    filters = {"project": run.one_project, "status": status, "tag": tag, "agent": agent}
+    found = list(
+        run.client.sessions.list(
+            limit=None if everything else limit, since=since, until=until, **filters
+        )
+    )
+    rows = [
+        (
+            short_time(s["started_at"]),
+            s["project"],
+            s["agent"],
+            s["title"],
+            s["message_count"],
+            s["id"],
+        )
+        for s in found
+    ]
+    columns = ("date", "project", "agent", "title", "messages", "id")
+    run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
+
+
+@sessions.command("show")
+@click.argument("session")
+@click.option("--messages/--no-messages", default=True, help="Show what was said.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), help="At most this many messages.")
+@click.option("--as-of", type=click.IntRange(min=0), help="As of this position of the log.")
+@click.pass_obj
+def show(run: Run, session: str, messages: bool, limit: int | None, as_of: int | None) -> None:
+    """Show a session and what was said in it."""
+    found = run.client.sessions.get(session, as_of=as_of)
+    said = run.client.sessions.messages(found["id"], limit=limit) if messages else iter(())
+    if run.out.as_json:
+        run.out.finish(
+            {**cast("dict[str, JsonValue]", found), "messages": cast("JsonValue", [*said])}
+        )
+        return
+    _print_session(run, found)
+    for message in said:
+        _print_message(run, message)
+
+
+def _print_session(run: Run, session: doc.Session) -> None:
+    run.out.fields(
+        {
+            "id": session["id"],
+            "project": session["project"],
+            "title": session["title"],
+            "agent": session["agent"],
+            "status": session["status"],
+            "started": short_time(session["started_at"]),
+            "ended": short_time(session["ended_at"]),
+            "messages": session["message_count"],
+            "tokens": session["token_count"],
+            "tags": session["tags"],
+            "parent": session["parent_session_id"],
+            "files": session["files_changed"],
+            "summary": session["summary"],
+            "last_op": session["last_op"],
+        }
+    )
+
+
+def _print_message(run: Run, message: doc.Message) -> None:
+    who = message["author"] or message["tool_name"] or ""
+    head = f"{message['position']} {message['role']} {who}".strip()
+    run.out.line()
+    run.out.line(run.out.style(one_line(f"{head} · {short_time(message['created_at'])}"), "cyan"))
+    run.out.text(message["text"])
+
+
+@sessions.command("add")
+@click.option("--title", required=True)
+@click.option("--description", default="", help="Text, @FILE, or - for standard input.")
+@click.option("--summary", default="")
+@click.option("--agent", default="")
+@click.option("--tag", "tags", multiple=True)
+@click.option("--privacy", type=options.PRIVACY, default="TEAM", show_default=True)
+@click.option(
+    "--message",
+    "messages",
+    multiple=True,
+    metavar="ROLE:TEXT",
+    help="A turn such as 'user: why is it slow?'; repeat for more.",
+)
+@click.pass_obj
+def add(
+    run: Run,
+    *,
+    title: str,
+    description: str,
+    summary: str,
+    agent: str,
+    tags: tuple[str, ...],
+    privacy: str,
+    messages: tuple[str, ...],
+) -> None:
+    """Save a session by hand; prints its id."""
+    body: dict[str, JsonValue] = {
+        "title": title,
+        "description": options.read_text(description),
+        "summary": summary,
+        "agent": agent,
+        "tags": [*tags],
+        "privacy_level": privacy,
+        "messages": [*(_turn(text) for text in messages)],
+    }
+    saved = run.client.sessions.create({"project": run.project_to_write(), **body})
+    identity = saved.get("id")
+    run.out.finish(
+        cast("JsonValue", saved),
+        human=lambda: run.out.line(identity) if identity else run.out.note("not stored"),
+    )
+
+
+def _turn(text: str) -> dict[str, JsonValue]:
+    role, colon, said = text.partition(":")
+    if not colon or role.strip() not in ROLES:
+        raise click.UsageError("a --message is ROLE:TEXT with the role user, assistant or tool")
+    return {"role": role.strip(), "text": said.strip()}
+
+
+@sessions.command("append")
+@click.argument("session")
+@click.argument("messages", nargs=-1, required=True, metavar="ROLE:TEXT...")
+@click.pass_obj
+def append(run: Run, session: str, messages: tuple[str, ...]) -> None:
+    """Append turns to a session, such as 'user: why is it slow?'."""
+    done = run.client.sessions.append(session, [_turn(text) for text in messages])
+    run.out.note(f"{done['added']} added")
+    run.out.finish(cast("JsonValue", done), count=done["added"])
+
+
+@sessions.command("edit")
+@click.argument("session")
+@click.option("--title")
+@click.option("--description", help="Text, @FILE, or - for standard input.")
+@click.option("--summary", help="Text, @FILE, or - for standard input.")
+@click.option("--status", type=click.Choice(("active", "archived")))
+@click.option("--privacy", "privacy_level", type=options.STORED_PRIVACY)
+@click.option("--add-tag", "tags_add", multiple=True)
+@click.option("--remove-tag", "tags_remove", multiple=True)
+@options.base_option
+@click.pass_obj
+def edit(run: Run, /, session: str, if_match: str | None, **fields: Field) -> None:
+    """Change the fields that are named."""
+    changed = run.client.sessions.update(session, changes(fields), if_match=if_match)
+    report_change(run, "session", cast("dict[str, JsonValue]", changed))
+
+
+@sessions.command("delete")
+@click.argument("session")
+@options.delete_options
+@click.pass_obj
+def delete(run: Run, session: str, erase: bool, yes: bool) -> None:
+    """Delete a session with its messages, or erase what it held."""
+    options.confirm_delete("session", session, erase=erase, yes=yes)
+    run.client.sessions.delete(session, erase=erase)
+    options.deleted(run.out, "session", session, erase=erase)
+
+
+def changes(fields: Mapping[str, Field]) -> dict[str, JsonValue]:
+    """Returns the fields that were given, texts read from where they are.
+
+    Raises:
+        click.UsageError: none was.
+    """
+    given: dict[str, JsonValue] = {}
+    for name, value in fields.items():
+        if isinstance(value, str):
+            given[name] = options.read_text(value)
+        elif isinstance(value, tuple):
+            given |= {name: [*value]} if value else {}
+        elif value is not None:
+            given[name] = value
+    if not given:
+        raise click.UsageError("nothing to change: name a field")
+    return given
+
+
+def report_change(run: Run, kind: str, changed: dict[str, JsonValue]) -> None:
+    """Reports an edit, and the fields that kept the hub's value."""
+    kept = changed.get("conflicts")
+    if isinstance(kept, list) and kept:
+        names = ", ".join(str(name) for name in kept)
+        run.out.warn(f"changed meanwhile and kept as they are: {names} (`memctx conflicts`)")
+    run.out.note(f"{kind} {changed['id']} is at version {changed['version']}")
+    run.out.finish(changed)

@@ -1,0 +1,75 @@
+"""The hub's project for a folder's identity."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from memory_core.errors import InvalidId, NotFound, SlugTaken
+from memory_core.identity import ProjectIdentity
+from memory_core.ids import parse_uuid
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from sync_agent import documents as doc
+    from sync_agent.client import HubClient
+
+
+def find_project(client: HubClient, identity: ProjectIdentity) -> doc.Project | None:
+    """Returns the hub's project of this identity, or None if it has none."""
+    if identity.project_id is not None:
+        try:
+            return client.projects.get(identity.project_id)
+        except (NotFound, InvalidId):
+            pass
+    if identity.kind != "marker":
+        for remote in identity.remotes[:1]:
+            for project in client.projects.list(remote=remote, limit=1):
+                return project
+        if identity.remotes:
+            return None
+    return next(client.projects.list(slug=identity.slug, limit=1), None)
+
+
+def ensure_project(client: HubClient, identity: ProjectIdentity) -> doc.Project:
+    """Returns the hub's project of this identity, made with its parents if there is none.
+
+    A slug that belongs to a project with other remotes is not shared: this one gets the host
+    before its slug, and where that is taken too, a digest of its remote behind it.
+    """
+    if identity.project_id is not None:
+        found = find_project(client, identity)
+        if found is not None and found["id"] == identity.project_id:
+            return found
+    body: dict[str, JsonValue] = {
+        "slug": identity.slug,
+        "remotes": [*identity.remotes],
+        "identity": identity.kind,
+    }
+    if identity.parent is not None:
+        body["parent"] = ensure_project(client, identity.parent)["id"]
+    if identity.project_id is not None and _is_uuid(identity.project_id):
+        body["id"] = identity.project_id
+    for slug in _slugs(identity):
+        try:
+            return client.projects.ensure({**body, "slug": slug})
+        except SlugTaken as error:
+            taken = error
+    raise taken
+
+
+def _slugs(identity: ProjectIdentity) -> list[str]:
+    if identity.kind == "marker":
+        return [identity.slug]
+    key = "\n".join(identity.remotes).encode()
+    digest = hashlib.sha256(key).hexdigest()[:8]
+    qualified = identity.qualified_slug
+    return list(dict.fromkeys([identity.slug, qualified, f"{qualified[:190]}-{digest}"]))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(parse_uuid(text))
+    except InvalidId:
+        return False

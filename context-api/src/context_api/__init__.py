@@ -1,0 +1,1 @@
+"""The hub: the Context API over its stores."""

@@ -1,0 +1,1 @@
+"""Adapters: the stores behind the ports of the application."""

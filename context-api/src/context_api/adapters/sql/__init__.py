@@ -1,0 +1,1 @@
+"""The log and its read models in a relational database."""

@@ -1,0 +1,44 @@
+"""API keys as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from context_api.application.ports import StoredKey
+
+
+def to_key(row: RowMapping) -> StoredKey:
+    """Returns the key of a row."""
+    granted = row["project_ids"]
+    return StoredKey(
+        tenant_id=row["tenant_id"],
+        id=row["id"],
+        name=row["name"],
+        owner=row["owner"],
+        secret_hash=row["secret_hash"],
+        scopes=tuple(row["scopes"]),
+        project_ids=None if granted is None else tuple(granted),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+def to_key_row(key: StoredKey) -> dict[str, Any]:
+    """Returns the row of a key."""
+    return {
+        "tenant_id": key.tenant_id,
+        "id": key.id,
+        "name": key.name,
+        "owner": key.owner,
+        "secret_hash": key.secret_hash,
+        "scopes": [*key.scopes],
+        "project_ids": None if key.project_ids is None else [*key.project_ids],
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+    }

@@ -1,0 +1,245 @@
+"""A write transaction: appends to the log and keeps the read models in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.dialect import Dialect
+from context_api.adapters.sql.failures import translating
+from context_api.adapters.sql.keys import to_key_row
+from context_api.adapters.sql.loads import to_load_row
+from context_api.adapters.sql.log import LogReader, read_head, write_events
+from context_api.adapters.sql.projector import Projector
+from context_api.application.ports import ContextLoad, Head, StoredKey
+from memory_core.errors import ProjectNotFound
+from memory_core.events import Event, EventDraft, EventType, genesis, seal
+from memory_core.records import Document, Kind, Ref
+
+
+class SqlWriteTx:
+    """One transaction that may write; leaving it without `commit` undoes it."""
+
+    def __init__(self, connection: AsyncConnection, tenant_id: str, dialect: Dialect) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+        self._dialect = dialect
+        self._projector = Projector(connection, tenant_id, dialect)
+        self.log = LogReader(connection, tenant_id)
+
+    async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
+        """Returns the documents of those ``refs`` that exist, whoever may see them."""
+        return await self._projector.documents(refs)
+
+    async def child_sessions(self, session_id: str) -> tuple[str, ...]:
+        """Returns the ids of all sessions below a session that are not erased."""
+        table = t.sessions
+        of_tenant = table.c.tenant_id == self._tenant_id
+        below = (
+            select(table.c.id, table.c.erased)
+            .where(of_tenant, table.c.parent_session_id == session_id)
+            .cte("below", recursive=True)
+        )
+        below = below.union(
+            select(table.c.id, table.c.erased).where(
+                of_tenant, table.c.parent_session_id == below.c.id
+            )
+        )
+        rows = await self._connection.execute(
+            select(below.c.id).where(below.c.erased.is_(False)).order_by(below.c.id)
+        )
+        return tuple(row.id for row in rows)
+
+    async def project_id_of_slug(self, slug: str) -> str | None:
+        """Returns the project that has a slug."""
+        table = t.projects
+        rows = await self._connection.execute(
+            select(table.c.id).where(table.c.tenant_id == self._tenant_id, table.c.slug == slug)
+        )
+        return rows.scalar()
+
+    async def project_ids_of_remotes(self, remotes: Iterable[str]) -> list[str]:
+        """Returns the projects that have one of the remotes."""
+        table = t.project_remotes
+        rows = await self._connection.execute(
+            select(table.c.project_id)
+            .where(table.c.tenant_id == self._tenant_id, table.c.remote.in_(list(remotes)))
+            .distinct()
+            .order_by(table.c.project_id)
+        )
+        return [row.project_id for row in rows]
+
+    async def append(
+        self,
+        project_id: str,
+        drafts: Sequence[EventDraft],
+        *,
+        op_id: str,
+        op_hash: bytes | None,
+        actor: str,
+        recorded_at: str,
+    ) -> list[Event]:
+        """Appends events to a project's log and brings the read models up to them.
+
+        The head row is locked as late as the digest chain allows and until the commit, so
+        that ``seq`` has no gap and a reader of the log misses nothing (docs/adr/0002).
+
+        Raises:
+            ProjectNotFound: there is no such project, and the events do not make it.
+        """
+        head = await read_head(self._connection, self._tenant_id, project_id, self._dialect)
+        if head is None:
+            if drafts[0].type is not EventType.PROJECT_CREATED:
+                raise ProjectNotFound
+            head = Head(0, genesis(project_id), "")
+        events = seal(
+            drafts,
+            project_id=project_id,
+            after_seq=head.seq,
+            previous=head.digest,
+            op_id=op_id,
+            actor=actor,
+            recorded_at=recorded_at,
+        )
+        await self._take(events, op_hash)
+        return events
+
+    async def _take(self, events: Sequence[Event], op_hash: bytes | None) -> None:
+        """Writes events and their effects; a project's row comes before its first event."""
+        if events[0].seq == 1:
+            await self._projector.project(events[:1])
+            await write_events(self._connection, self._tenant_id, events, op_hash)
+            events = events[1:]
+        else:
+            await write_events(self._connection, self._tenant_id, events, op_hash)
+        if events:
+            await self._projector.project(events)
+
+    async def project(self, events: Sequence[Event]) -> None:
+        """Writes what ``events`` of the log do to the read models."""
+        self._projector.forget()
+        await self._projector.project(events)
+
+    async def restore(self, events: Sequence[Event], epoch: str) -> None:
+        """Takes over sealed events of a log, which must follow the project's head."""
+        self._projector.forget()
+        await self._take(events, None)
+        await self._connection.execute(
+            update(t.projects)
+            .where(
+                t.projects.c.tenant_id == self._tenant_id,
+                t.projects.c.id == events[0].project_id,
+            )
+            .values(epoch=epoch)
+        )
+
+    async def clear_views(self, project_id: str) -> None:
+        """Empties every read model of a project; its log and head stay."""
+        self._projector.forget()
+        for table in t.VIEW_TABLES:
+            if table is t.session_tags or table is t.pattern_tags:
+                owner = t.sessions if table is t.session_tags else t.patterns
+                column = table.c.session_id if table is t.session_tags else table.c.pattern_id
+                of_project: ColumnElement[bool] = column.in_(
+                    select(owner.c.id).where(
+                        owner.c.tenant_id == self._tenant_id, owner.c.project_id == project_id
+                    )
+                )
+            else:
+                of_project = table.c.project_id == project_id
+            await self._connection.execute(
+                delete(table).where(table.c.tenant_id == self._tenant_id, of_project)
+            )
+
+    async def recount_loads(self, project_id: str) -> None:
+        """Sets the access counters of a project's sessions from what contexts loaded."""
+        loads, sessions = t.context_loads, t.sessions
+        of_session = (
+            (loads.c.tenant_id == sessions.c.tenant_id)
+            & (loads.c.record_id == sessions.c.id)
+            & (loads.c.kind == Kind.SESSION.value)
+        )
+        await self._connection.execute(
+            update(sessions)
+            .where(sessions.c.tenant_id == self._tenant_id, sessions.c.project_id == project_id)
+            .values(
+                access_count=select(func.count()).where(of_session).scalar_subquery(),
+                last_accessed=select(func.max(loads.c.loaded_at))
+                .where(of_session)
+                .scalar_subquery(),
+            )
+        )
+
+    async def add_loads(self, loads: Sequence[ContextLoad]) -> None:
+        """Keeps what a context pack gave out, and counts it on the sessions."""
+        loads = await self._new_loads(loads)
+        if not loads:
+            return
+        rows = [to_load_row(self._tenant_id, load) for load in loads]
+        await self._connection.execute(insert(t.context_loads), rows)
+        sessions = t.sessions
+        for load in loads:
+            if load.kind != Kind.SESSION.value:
+                continue
+            await self._connection.execute(
+                update(sessions)
+                .where(sessions.c.tenant_id == self._tenant_id, sessions.c.id == load.record_id)
+                .values(access_count=sessions.c.access_count + 1, last_accessed=load.loaded_at)
+            )
+
+    async def _new_loads(self, loads: Sequence[ContextLoad]) -> list[ContextLoad]:
+        table = t.context_loads
+        rows = await self._connection.execute(
+            select(table.c.recall_id, table.c.position).where(
+                table.c.tenant_id == self._tenant_id,
+                table.c.recall_id.in_({load.recall_id for load in loads}),
+            )
+        )
+        kept = {(row.recall_id, row.position) for row in rows}
+        return [load for load in loads if (load.recall_id, load.position) not in kept]
+
+    async def add_key(self, key: StoredKey) -> None:
+        """Stores an API key."""
+        await self._connection.execute(insert(t.api_keys).values(to_key_row(key)))
+
+    async def revoke_key(self, key_id: str, at: str) -> bool:
+        """Revokes a key; False if there is none. A key once revoked keeps its time."""
+        table = t.api_keys
+        named = (table.c.tenant_id == self._tenant_id) & (table.c.id == key_id)
+        found = await self._connection.execute(select(table.c.id).where(named))
+        if found.first() is None:
+            return False
+        await self._connection.execute(
+            update(table).where(named, table.c.revoked_at.is_(None)).values(revoked_at=at)
+        )
+        return True
+
+    async def touch_key(self, key_id: str, at: str) -> None:
+        """Notes that a key was used."""
+        table = t.api_keys
+        await self._connection.execute(
+            update(table)
+            .where(table.c.tenant_id == self._tenant_id, table.c.id == key_id)
+            .values(last_used_at=at)
+        )
+
+    async def add_tenant(self, name: str, at: str) -> None:
+        """Makes the tenant's row if it is not there."""
+        found = await self._connection.execute(
+            select(t.tenants.c.id).where(t.tenants.c.id == self._tenant_id)
+        )
+        if found.first() is None:
+            row = {"id": self._tenant_id, "name": name, "created_at": at}
+            await self._connection.execute(insert(t.tenants).values(row))
+
+    async def commit(self) -> None:
+        """Makes everything durable as one.
+
+        Raises:
+            StorageFull: the disk is full; nothing was changed.
+        """
+        with translating():
+            await self._connection.commit()

@@ -1,0 +1,1 @@
+"""Use cases of the hub, each one transaction, over ports."""

@@ -1,0 +1,113 @@
+"""The indexes as use cases see them: what they hold, how far they are, what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Progress
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from memory_core.embedding.port import Embedder
+from memory_core.errors import ContextError
+from memory_core.records import Document, Ref
+
+INSTALL_MODEL = "memctx model install"
+
+
+class IndexStore(LexicalIndex, DenseIndex, Protocol):
+    """The writing side of the indexes. Synchronous: called from threads."""
+
+    def apply(
+        self,
+        project_id: str,
+        upto_seq: int,
+        records: Sequence[IndexRecord],
+        deleted: Sequence[Ref],
+    ) -> None:
+        """Replaces records, drops deleted ones and moves the progress, as one."""
+
+    def pending_texts(self, limit: int) -> list[tuple[str, str]]:
+        """Returns (content hash, text) of chunks that have no vector yet."""
+
+    def put_vectors(self, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        """Stores vectors by content hash."""
+
+    def mark_dead(self, content_hash: str, reason: str) -> None:
+        """Gives up on a chunk that cannot be embedded."""
+
+    def progress(self, project_id: str) -> Progress:
+        """Returns how far a project is indexed."""
+
+
+@dataclass(slots=True)
+class IndexerState:
+    """What the indexer last did, so that health can tell work from standing still."""
+
+    last_success_at: str | None = None
+    last_error: str | None = None
+    failures: int = 0
+    alive: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Indexes:
+    """The indexes, the embedder if there is one, and why not if there is none."""
+
+    store: IndexStore
+    load_embedder: Callable[[], Embedder]
+    embedder: Embedder | None = None
+    missing: ContextError | None = None
+    state: IndexerState = field(default_factory=IndexerState)
+
+    def try_embedder(self) -> bool:
+        """Loads the embedder if it is not there yet; says if it is now.
+
+        A model that is installed while the hub runs is found by the indexer's next look.
+        """
+        if self.embedder is not None:
+            return True
+        try:
+            self.embedder = self.load_embedder()
+        except ContextError as error:
+            self.missing = error
+            return False
+        self.missing = None
+        return True
+
+    async def progress(self, project_id: str) -> Progress:
+        """Returns how far a project is indexed."""
+        return await asyncio.to_thread(self.store.progress, project_id)
+
+    def degraded(self) -> list[str]:
+        """Returns the parts of recall that are missing from every answer."""
+        return [] if self.embedder is not None else ["vector"]
+
+    def degraded_report(self) -> list[JsonValue]:
+        """Returns what is missing with the command that mends it."""
+        if self.embedder is not None:
+            return []
+        reason = self.missing.detail if self.missing else "no embedding model is installed"
+        return [{"part": "vector", "reason": reason, "mend": INSTALL_MODEL}]
+
+    def model_report(self) -> Document:
+        """Returns the embedding model's name, width and state."""
+        if self.embedder is None:
+            return {"name": None, "dimension": None, "state": "missing"}
+        return {
+            "name": self.embedder.model,
+            "dimension": self.embedder.dimension,
+            "state": "ready",
+        }
+
+    def indexer_report(self) -> Document:
+        """Returns when the indexer last succeeded and what it last failed on."""
+        return {
+            "ok": self.state.alive and self.state.failures == 0,
+            "last_success_at": self.state.last_success_at,
+            "last_error": self.state.last_error,
+        }

@@ -1,0 +1,273 @@
+"""Ports: what the use cases need of the stores, in their own words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
+from memory_core.events import Event, EventDraft
+from memory_core.records import Document, Kind, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a project's log stands."""
+
+    seq: int
+    digest: bytes
+    epoch: str
+
+    @property
+    def position(self) -> tuple[int, bytes]:
+        """The seq and digest of the last event."""
+        return (self.seq, self.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOperation:
+    """What an operation left in the log."""
+
+    project_id: str
+    first_seq: int
+    last_seq: int
+    op_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks: decides which rows exist for them. ``project_ids`` None means all.
+
+    ``sees_private`` is for the indexer, which reads for everyone; never for an answer.
+    """
+
+    tenant_id: str
+    actor: str
+    project_ids: frozenset[str] | None = None
+    sees_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextLoad:
+    """One item that a context pack gave out."""
+
+    recall_id: str
+    position: int
+    project_id: str
+    kind: str
+    record_id: str
+    reason: str
+    score: float | None
+    tokens: int
+    actor: str
+    loaded_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    """An API key as stored: only the hash of its secret."""
+
+    tenant_id: str
+    id: str
+    name: str
+    owner: str
+    secret_hash: bytes
+    scopes: tuple[str, ...]
+    project_ids: tuple[str, ...] | None
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of a list, newest first: rows before ``before`` (created_at, id)."""
+
+    limit: int
+    before: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the log as an indexer sees it: what changed, not to what."""
+
+    seq: int
+    kind: Kind
+    record_id: str
+    parent_id: str | None
+    type: str
+
+
+class Log(Protocol):
+    """Reads the logs of a tenant."""
+
+    async def head(self, project_id: str) -> Head | None:
+        """Returns where a project's log stands."""
+
+    async def page(self, project_id: str, after: int, limit: int) -> list[Event]:
+        """Returns the next events after ``after``, in order."""
+
+    def pages(self, project_id: str, after: int = 0, size: int = 500) -> AsyncIterator[list[Event]]:
+        """Yields the log after ``after`` page by page."""
+
+    async def of_record(self, record_id: str, upto: int | None = None) -> list[Event]:
+        """Returns the events of one record and of what belongs to it."""
+
+    async def operation(self, op_id: str) -> StoredOperation | None:
+        """Returns what an operation left in the log."""
+
+    async def changes(self, project_id: str, after: int, limit: int) -> list[Change]:
+        """Returns what changed after ``after``, in order."""
+
+
+class Records(Protocol):
+    """Reads records as one viewer sees them."""
+
+    async def get(self, kind: Kind, record_id: str) -> Document | None:
+        """Returns a visible record, or None."""
+
+    async def stored(self, kind: Kind, record_id: str) -> Document | None:
+        """Returns a record of the tenant also if it is deleted or hidden."""
+
+    async def many(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
+        """Returns those ``refs`` that are visible."""
+
+    async def project(self, name: str) -> Document | None:
+        """Returns a visible project by id or slug, with its head and epoch."""
+
+    async def projects(
+        self, *, slug: str | None, remote: str | None, window: Window
+    ) -> list[Document]:
+        """Returns visible projects, newest first."""
+
+    async def sessions(self, chosen: SessionFilter, window: Window) -> list[Document]:
+        """Returns visible sessions, newest first; ``chosen.project`` is an id."""
+
+    async def checkpoints(self, chosen: CheckpointFilter, window: Window) -> list[Document]:
+        """Returns visible checkpoints, newest first; ``chosen.project`` is an id."""
+
+    async def patterns(self, chosen: PatternFilter, window: Window) -> list[Document]:
+        """Returns visible patterns, newest first; ``chosen.project`` is an id."""
+
+    async def messages(self, session_id: str, after: int, limit: int) -> list[Document]:
+        """Returns a visible session's messages after a position, in order."""
+
+    async def tags(self, project_id: str | None) -> list[Document]:
+        """Returns tags in use with how many sessions and patterns carry them."""
+
+    async def conflicts(self, project_id: str | None) -> list[Document]:
+        """Returns open conflicts."""
+
+    async def hidden(self, project_id: str) -> frozenset[str]:
+        """Returns the ids of a project's PRIVATE records that are not the viewer's."""
+
+
+class WriteTx(Protocol):
+    """A transaction that may write; leaving it without `commit` undoes it."""
+
+    @property
+    def log(self) -> Log:
+        """The logs of the tenant, with this transaction's own appends."""
+
+    async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
+        """Returns the documents of those ``refs`` that exist, whoever may see them."""
+
+    async def child_sessions(self, session_id: str) -> tuple[str, ...]:
+        """Returns all sessions below a session that are not erased."""
+
+    async def project_id_of_slug(self, slug: str) -> str | None:
+        """Returns the project that has a slug."""
+
+    async def project_ids_of_remotes(self, remotes: Iterable[str]) -> list[str]:
+        """Returns the projects that have one of the remotes."""
+
+    async def append(
+        self,
+        project_id: str,
+        drafts: Sequence[EventDraft],
+        *,
+        op_id: str,
+        op_hash: bytes | None,
+        actor: str,
+        recorded_at: str,
+    ) -> list[Event]:
+        """Appends events and brings the read models up to them."""
+
+    async def restore(self, events: Sequence[Event], epoch: str) -> None:
+        """Takes over sealed events that follow the project's head."""
+
+    async def clear_views(self, project_id: str) -> None:
+        """Empties every read model of a project."""
+
+    async def project(self, events: Sequence[Event]) -> None:
+        """Writes what ``events`` of the log do to the read models."""
+
+    async def recount_loads(self, project_id: str) -> None:
+        """Sets access counters from what contexts loaded."""
+
+    async def add_loads(self, loads: Sequence[ContextLoad]) -> None:
+        """Keeps what a context pack gave out; what is kept already is left alone."""
+
+    async def add_key(self, key: StoredKey) -> None:
+        """Stores an API key."""
+
+    async def revoke_key(self, key_id: str, at: str) -> bool:
+        """Revokes a key; False if there is none."""
+
+    async def touch_key(self, key_id: str, at: str) -> None:
+        """Notes that a key was used."""
+
+    async def add_tenant(self, name: str, at: str) -> None:
+        """Makes the tenant's row if it is not there."""
+
+    async def commit(self) -> None:
+        """Makes everything durable as one."""
+
+
+class ReadTx(Protocol):
+    """A consistent view of one moment."""
+
+    @property
+    def log(self) -> Log:
+        """The logs of the viewer's tenant."""
+
+    @property
+    def records(self) -> Records:
+        """The records the viewer may see."""
+
+    async def keys(self) -> list[StoredKey]:
+        """Returns the tenant's API keys."""
+
+    async def all_project_ids(self) -> list[str]:
+        """Returns every project of the tenant, oldest first."""
+
+    async def loads(self) -> list[ContextLoad]:
+        """Returns what context packs gave out, oldest first."""
+
+    async def view_digest(self) -> bytes:
+        """Returns one digest over every row of every view of the tenant."""
+
+    def view_rows(self, project_id: str, kind: Kind) -> AsyncIterator[Document]:
+        """Yields every stored document of a kind, also deleted ones."""
+
+
+class UnitOfWork(Protocol):
+    """Opens transactions."""
+
+    def write(self, tenant_id: str) -> AbstractAsyncContextManager[WriteTx]:
+        """Opens a write transaction of a tenant."""
+
+    def read(self, viewer: Viewer) -> AbstractAsyncContextManager[ReadTx]:
+        """Opens a read transaction as ``viewer``."""
+
+    async def find_key(self, key_id: str) -> StoredKey | None:
+        """Returns an API key by its public id, whichever tenant it belongs to."""
+
+    async def tenants(self) -> list[str]:
+        """Returns the ids of all tenants."""
+
+    async def checkpoint(self) -> bool:
+        """Moves what was erased out of the database's own log; False if it must wait."""

@@ -1,0 +1,199 @@
+"""Projects: found by slug or remote, made when new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from context_api.application.ports import WriteTx
+from context_api.application.requests import Listing, Page
+from context_api.application.services import Services
+from context_api.application.viewing import listing, project_named, viewer_of, window_of
+from context_api.application.writing import Written, execute
+from context_api.domain.caller import READ, WRITE, Caller
+from memory_core.clock import EPOCH, now
+from memory_core.decide import Known, decide
+from memory_core.errors import Conflict, Forbidden, InvalidInput, SlugTaken
+from memory_core.ids import derive_id, uuid7
+from memory_core.operations import CreateProject, Operation, UpdateProject
+from memory_core.records import Document, Kind, Ref
+from memory_core.remotes import normalise_remote
+
+
+async def ensure(
+    services: Services, caller: Caller, body: CreateProject, *, idempotency_key: str | None = None
+) -> tuple[Document, bool]:
+    """Returns the project that has the slug or one of the remotes, made if there is none.
+
+    Remotes it lacks are added. The flag says whether it was made now.
+
+    Raises:
+        SlugTaken: the slug belongs to a project with other remotes.
+        Conflict: the remotes belong to several projects.
+        Forbidden: the key is limited to other projects.
+    """
+    caller.require(WRITE)
+    body = body.model_copy(update={"remotes": _normalised(body.remotes)})
+    parent_id = await _parent_id(services, caller, body.parent)
+    op_id, record_id = uuid7(), body.id or uuid7()
+    if idempotency_key is not None:
+        scope = (caller.tenant_id, caller.actor, idempotency_key)
+        op_id = derive_id(EPOCH, "operation of idempotency key", *scope)
+    async with services.uow.write(caller.tenant_id) as tx:
+        found = await _existing(tx, body)
+        if found is None:
+            if caller.project_ids is not None:
+                raise Forbidden("this key is limited to projects that exist")
+            creation = body.model_copy(update={"parent": parent_id})
+            await _append(
+                tx,
+                caller,
+                Operation(op_id=op_id, kind=Kind.PROJECT, record_id=record_id, body=creation),
+                record_id,
+            )
+        elif not caller.may_reach(found):
+            raise Forbidden("this key does not reach the project that has this slug or remote")
+        else:
+            addition = UpdateProject(remotes_add=body.remotes)
+            await _append(
+                tx,
+                caller,
+                Operation(op_id=op_id, kind=Kind.PROJECT, record_id=found, body=addition),
+                found,
+            )
+        await tx.commit()
+    await services.wakeup.notify()
+    return await get(services, caller, found or record_id), found is None
+
+
+async def _append(tx: WriteTx, caller: Caller, operation: Operation, project_id: str) -> None:
+    if await tx.log.operation(operation.op_id) is not None:
+        return
+    at = now()
+    known = Known(
+        project_id=project_id,
+        actor=caller.actor,
+        now=at,
+        documents=await tx.documents([Ref(Kind.PROJECT, project_id)]),
+    )
+    decision = decide(operation, known)
+    if decision.drafts:
+        await tx.append(
+            project_id,
+            decision.drafts,
+            op_id=operation.op_id,
+            op_hash=None,
+            actor=caller.actor,
+            recorded_at=at,
+        )
+
+
+async def _existing(tx: WriteTx, body: CreateProject) -> str | None:
+    by_remote = await tx.project_ids_of_remotes(body.remotes)
+    if len(by_remote) > 1:
+        raise Conflict("the remotes belong to several projects", project_ids=[*by_remote])
+    if by_remote:
+        return by_remote[0]
+    by_slug = await tx.project_id_of_slug(body.slug)
+    if by_slug is None:
+        return None
+    document = (await tx.documents([Ref(Kind.PROJECT, by_slug)]))[Ref(Kind.PROJECT, by_slug)]
+    if body.remotes and document["remotes"]:
+        raise SlugTaken(
+            f"the slug {body.slug!r} belongs to a project with other remotes", project_id=by_slug
+        )
+    return by_slug
+
+
+def _normalised(remotes: list[str]) -> list[str]:
+    """Returns remotes in one form; credentials in them are dropped with the user part."""
+    found: set[str] = set()
+    for remote in remotes:
+        normal = normalise_remote(remote) or normalise_remote(f"https://{remote}")
+        if normal is None:
+            raise InvalidInput("a remote must name a host and a path, as host/owner/name does")
+        found.add(normal)
+    return sorted(found)
+
+
+async def _parent_id(services: Services, caller: Caller, parent: str | None) -> str | None:
+    if parent is None:
+        return None
+    async with services.uow.read(viewer_of(caller)) as tx:
+        return str((await project_named(tx.records, parent))["id"])
+
+
+async def get(services: Services, caller: Caller, project: str) -> Document:
+    """Returns a project by id or slug, with how far it is indexed.
+
+    Raises:
+        ProjectNotFound: there is none that the caller may see.
+    """
+    caller.require(READ)
+    async with services.uow.read(viewer_of(caller)) as tx:
+        document = await project_named(tx.records, project)
+    return await _shown(services, document)
+
+
+async def find(
+    services: Services,
+    caller: Caller,
+    *,
+    slug: str | None = None,
+    remote: str | None = None,
+    page: Page,
+) -> Listing:
+    """Returns projects that the caller may see, newest first."""
+    caller.require(READ)
+    if remote:
+        remote = normalise_remote(remote) or normalise_remote(f"https://{remote}") or remote
+    async with services.uow.read(viewer_of(caller)) as tx:
+        found = await tx.records.projects(slug=slug, remote=remote, window=window_of(page))
+    shown = [await _shown(services, document) for document in found]
+    return listing(shown, page)
+
+
+async def _shown(services: Services, document: Document) -> Document:
+    progress = await services.indexes.progress(str(document["id"]))
+    indexed = progress.vector_seq if services.indexes.embedder else progress.lexical_seq
+    return {**document, "indexed_seq": min(indexed, progress.lexical_seq)}
+
+
+async def update(
+    services: Services,
+    caller: Caller,
+    project_id: str,
+    body: UpdateProject,
+    *,
+    if_match: str | None = None,
+    base: str | None = None,
+) -> Written:
+    """Changes a project's slug, parent or remotes.
+
+    Raises:
+        SlugTaken: the slug belongs to another project.
+        ProjectNotFound: there is no such project, or no such parent.
+    """
+    changes: dict[str, object] = {}
+    if body.parent is not None:
+        changes["parent"] = await _parent_id(services, caller, body.parent)
+        if changes["parent"] == project_id:
+            raise InvalidInput("a project cannot be its own parent")
+    for name in ("remotes_add", "remotes_remove"):
+        if name in body.model_fields_set:
+            changes[name] = _normalised(getattr(body, name))
+    if body.slug is not None:
+        async with services.uow.read(viewer_of(caller)) as tx:
+            holder = await tx.records.project(body.slug)
+        if holder is not None and holder["id"] != project_id:
+            raise SlugTaken(f"the slug {body.slug!r} belongs to another project")
+    operation = Operation(
+        op_id=uuid7(),
+        kind=Kind.PROJECT,
+        record_id=project_id,
+        body=body.model_copy(update=changes),
+        base=base,
+    )
+    written = await execute(services, caller, None, operation, if_match=if_match)
+    if written.document is None:
+        return written
+    return replace(written, document=await _shown(services, written.document))

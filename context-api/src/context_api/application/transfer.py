@@ -1,0 +1,215 @@
+"""Everything as JSON lines and back: the log itself, so that a copy is exact."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
+from typing import Any
+
+from pydantic import JsonValue
+
+from context_api.application.ports import ContextLoad, Viewer
+from context_api.application.services import Services
+from context_api.application.viewing import viewer_of
+from context_api.domain.caller import ADMIN, Caller
+from memory_core.canonical import canonical_json
+from memory_core.clock import now
+from memory_core.errors import Conflict, Corrupt, InvalidInput
+from memory_core.events import Event, EventType, genesis, verify_event
+from memory_core.records import Document, Kind
+
+FORMAT = "memory_context_export"
+FORMAT_VERSION = 1
+_BATCH = 500
+
+
+async def export(services: Services, caller: Caller) -> AsyncIterator[bytes]:
+    """Yields every log of the tenant, and what contexts loaded, as JSON lines.
+
+    The first line names the format, the last one counts, so that a cut file is recognised.
+    API keys stay out.
+    """
+    caller.require(ADMIN)
+    yield _line({FORMAT: {"version": FORMAT_VERSION, "exported_at": now()}})
+    count = 0
+    async with services.uow.read(viewer_of(caller)) as tx:
+        project_ids = await tx.all_project_ids()
+        for project_id in project_ids:
+            head = await tx.log.head(project_id)
+            if head is None:
+                continue
+            yield _line({"project": {"id": project_id, "epoch": head.epoch, "head": head.seq}})
+            async for events in tx.log.pages(project_id):
+                count += len(events)
+                yield b"".join(_line({"event": to_document(event)}) for event in events)
+        for load in await tx.loads():
+            yield _line({"context_load": asdict(load)})
+    yield _line({"end": {"projects": len(project_ids), "events": count}})
+
+
+def _line(value: JsonValue) -> bytes:
+    return canonical_json(value) + b"\n"
+
+
+async def import_(services: Services, caller: Caller, lines: AsyncIterator[bytes]) -> Document:
+    """Takes an export in: logs that are new, and the rest of logs that go on.
+
+    Each batch of events is one transaction whose digests follow what is stored, so a cut
+    import leaves true prefixes that a second one completes.
+
+    Raises:
+        InvalidInput: a line is not of an export.
+        Corrupt: an event does not match its digest.
+        Conflict: a log here has taken another course.
+    """
+    caller.require(ADMIN)
+    intake = _Intake(services, caller)
+    async for line in lines:
+        if line.strip():
+            await intake.take(line)
+    await intake.flush()
+    if not intake.ended:
+        raise InvalidInput(
+            "the export was cut off: its last line is missing; what it held so far is stored"
+        )
+    await services.wakeup.notify()
+    return {
+        "projects": intake.projects,
+        "events": intake.added,
+        "skipped": intake.skipped,
+    }
+
+
+class _Intake:
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self._services = services
+        self._tenant_id = caller.tenant_id
+        self._viewer = Viewer(tenant_id=caller.tenant_id, actor=caller.actor)
+        self._number = 0
+        self._started = False
+        self._epoch = ""
+        self._head = 0
+        self._previous = b""
+        self._batch: list[Event] = []
+        self._loads: list[ContextLoad] = []
+        self.ended = False
+        self.projects = 0
+        self.added = 0
+        self.skipped = 0
+
+    async def take(self, line: bytes) -> None:
+        """Takes one line."""
+        self._number += 1
+        try:
+            value: Any = json.loads(line)
+            [(what, content)] = value.items()
+            await self._take(what, content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(f"line {self._number} is not of an export") from error
+
+    async def _take(self, what: str, content: Any) -> None:
+        if not self._started:
+            if what != FORMAT:
+                raise InvalidInput("this is not an export of memory-context")
+            if content["version"] != FORMAT_VERSION:
+                raise InvalidInput("the export was made by another release; use that one")
+            self._started = True
+        elif what == "project":
+            await self._open(str(content["id"]), str(content["epoch"]))
+        elif what == "event":
+            await self._event(from_document(content))
+        elif what == "context_load":
+            self._loads.append(ContextLoad(**content))
+        elif what == "end":
+            self.ended = True
+        else:
+            raise InvalidInput(f"line {self._number} is of an unknown kind")
+
+    async def _open(self, project_id: str, epoch: str) -> None:
+        await self.flush()
+        self.projects += 1
+        self._epoch = epoch
+        async with self._services.uow.read(self._viewer) as tx:
+            head = await tx.log.head(project_id)
+        self._head = head.seq if head else 0
+        self._previous = genesis(project_id)
+
+    async def _event(self, event: Event) -> None:
+        verify_event(self._previous, event)
+        self._previous = event.digest
+        if event.seq <= self._head:
+            self.skipped += 1
+            if event.seq == self._head:
+                await self._check_same(event)
+            return
+        self._batch.append(event)
+        if len(self._batch) >= _BATCH:
+            await self.flush()
+
+    async def _check_same(self, event: Event) -> None:
+        async with self._services.uow.read(self._viewer) as tx:
+            head = await tx.log.head(event.project_id)
+        if head is None or head.digest != event.digest:
+            raise Conflict(f"the log of project {event.project_id} here has taken another course")
+
+    async def flush(self) -> None:
+        """Writes the batch."""
+        if not self._batch and not self._loads:
+            return
+        async with self._services.uow.write(self._tenant_id) as tx:
+            if self._batch:
+                first = self._batch[0]
+                head = await tx.log.head(first.project_id)
+                if (head.seq if head else 0) != first.seq - 1:
+                    raise Conflict("the log grew while it was imported; import again")
+                await tx.restore(self._batch, self._epoch)
+            await tx.add_loads(self._loads)
+            await tx.commit()
+        self.added += len(self._batch)
+        self._batch, self._loads = [], []
+
+
+def to_document(event: Event) -> Document:
+    """Returns an event with everything that its digest covers."""
+    return {
+        "project_id": event.project_id,
+        "seq": event.seq,
+        "type": event.type.value,
+        "kind": event.kind.value,
+        "record_id": event.record_id,
+        "parent_id": event.parent_id,
+        "op_id": event.op_id,
+        "op_index": event.op_index,
+        "actor": event.actor,
+        "occurred_at": event.occurred_at,
+        "recorded_at": event.recorded_at,
+        "redactions": dict(event.redactions),
+        "content": event.content,
+        "salt": None if event.salt is None else base64.b64encode(event.salt).decode(),
+        "content_digest": event.content_digest.hex(),
+        "digest": event.digest.hex(),
+    }
+
+
+def from_document(document: dict[str, Any]) -> Event:
+    """Returns the event of an exported document.
+
+    Raises:
+        Corrupt: a digest or the salt is not in its form.
+    """
+    salt = document["salt"]
+    try:
+        event = Event(**{**document, "salt": None, "content_digest": b"", "digest": b""})
+        return replace(
+            event,
+            type=EventType(event.type),
+            kind=Kind(event.kind),
+            salt=None if salt is None else base64.b64decode(salt, validate=True),
+            content_digest=bytes.fromhex(document["content_digest"]),
+            digest=bytes.fromhex(document["digest"]),
+        )
+    except (binascii.Error, ValueError) as error:
+        raise Corrupt("an exported event is not in its form") from error

@@ -1,0 +1,32 @@
+"""Wakes those who wait for a project's log to grow. A hint: they look again by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Wakeup:
+    """One condition for all projects of this process."""
+
+    def __init__(self) -> None:
+        self._condition = asyncio.Condition()
+        self._rounds = 0
+
+    @property
+    def round(self) -> int:
+        """The number of notifications so far; pass it to `wait`."""
+        return self._rounds
+
+    async def notify(self) -> None:
+        """Says that some log has grown."""
+        async with self._condition:
+            self._rounds += 1
+            self._condition.notify_all()
+
+    async def wait(self, seen: int, timeout_s: float) -> None:
+        """Returns once there was a notification after ``seen``, or after ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s), self._condition:
+                await self._condition.wait_for(lambda: self._rounds > seen)
+        except TimeoutError:
+            return

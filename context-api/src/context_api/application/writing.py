@@ -1,0 +1,265 @@
+"""The one way to change anything: an operation becomes events in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from context_api.application.ports import Viewer, WriteTx
+from context_api.application.redacting import redact_operation, total
+from context_api.application.services import Services
+from context_api.application.viewing import project_named, viewer_of
+from context_api.domain.caller import WRITE, Caller
+from memory_core.canonical import canonical_json, digest
+from memory_core.clock import EPOCH, now
+from memory_core.decide import Decision, Known, complete, decide, refs
+from memory_core.errors import Deleted, IdempotencyMismatch, NotFound, PreconditionFailed
+from memory_core.events import EventType
+from memory_core.ids import derive_id
+from memory_core.operations import (
+    AppendMessages,
+    CreateCheckpoint,
+    CreatePattern,
+    CreateProject,
+    CreateSession,
+    Delete,
+    Erase,
+    Operation,
+)
+from memory_core.records import Document, Kind, Privacy, Ref
+
+_CREATIONS = (CreateProject, CreateSession, CreateCheckpoint, CreatePattern)
+_UPDATES = frozenset(
+    {EventType.PROJECT_UPDATED, EventType.SESSION_UPDATED, EventType.PATTERN_UPDATED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What an operation did.
+
+    ``document`` is the record as it is now (None once it is gone); ``created`` says that
+    the operation made it; ``replayed`` that it had been carried out before; ``stored`` is
+    False for EPHEMERAL content, of which nothing is kept.
+    """
+
+    document: Document | None
+    created: bool = False
+    replayed: bool = False
+    stored: bool = True
+    seq: int = 0
+    head: int = 0
+    added: int = 0
+    duplicates: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    redactions: dict[str, int] = field(default_factory=dict)
+
+
+async def execute(
+    services: Services,
+    caller: Caller,
+    project: str | None,
+    operation: Operation,
+    *,
+    if_match: str | None = None,
+    idempotency_key: str | None = None,
+) -> Written:
+    """Carries out an operation and returns once it is durable.
+
+    Args:
+        services: the ports.
+        caller: who asks.
+        project: id or slug of the project, or None where the record says it.
+        operation: what is asked for.
+        if_match: id of the last operation that the record must still be at.
+        idempotency_key: makes repeats of the request have no further effect.
+
+    Raises:
+        Forbidden, NotFound, ProjectNotFound, AlreadyExists, Deleted, InvalidInput: as the
+            operation says; nothing is changed.
+        PreconditionFailed: the record is not at ``if_match``.
+        IdempotencyMismatch: the key was used for another request.
+        StorageFull, Busy, Unavailable: the store cannot write; nothing is changed.
+    """
+    caller.require(WRITE)
+    op_hash = None
+    if idempotency_key is not None:
+        operation = _renamed(operation, caller, idempotency_key)
+        op_hash = _hash(operation, project)
+    project_id, level = await _place(services, caller, project, operation)
+    at = now()
+    operation, counts = redact_operation(complete(operation, at), level)
+    if level is Privacy.EPHEMERAL:
+        return Written(document=None, stored=False, redactions=total(counts))
+    written = await _carry_out(
+        services,
+        caller,
+        operation,
+        project_id=project_id,
+        at=at,
+        if_match=if_match,
+        op_hash=op_hash,
+        counts=counts,
+    )
+    if isinstance(operation.body, Erase):
+        await services.uow.checkpoint()
+    await services.wakeup.notify()
+    return await _with_document(services, caller, operation, written)
+
+
+def _renamed(operation: Operation, caller: Caller, key: str) -> Operation:
+    """Names the operation, and what it creates, after the caller's Idempotency-Key."""
+    scope = (caller.tenant_id, caller.actor, key)
+    record_id = operation.record_id
+    if isinstance(operation.body, _CREATIONS) and operation.body.id is None:
+        record_id = derive_id(EPOCH, "record of idempotency key", *scope)
+    op_id = derive_id(EPOCH, "operation of idempotency key", *scope)
+    return replace(operation, op_id=op_id, record_id=record_id)
+
+
+def _hash(operation: Operation, project: str | None) -> bytes:
+    body = operation.body.model_dump(mode="json", exclude_unset=True)
+    about = [project, operation.kind.value, operation.record_id, operation.base]
+    return digest(canonical_json([*about, type(operation.body).__name__, body]))
+
+
+async def _place(
+    services: Services, caller: Caller, project: str | None, operation: Operation
+) -> tuple[str, Privacy]:
+    """Returns the operation's project and the privacy level its content will have."""
+    async with services.uow.read(viewer_of(caller)) as tx:
+        if project is not None:
+            named = await project_named(tx.records, project)
+            level = getattr(operation.body, "privacy_level", None)
+            return str(named["id"]), Privacy(level) if level else Privacy.TEAM
+        stored = await tx.records.stored(operation.kind, operation.record_id)
+        if stored is None:
+            raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
+        if operation.kind is Kind.PROJECT:
+            return operation.record_id, Privacy.TEAM
+        level = stored.get("privacy_level")
+        if operation.kind is Kind.MESSAGE:
+            session = await tx.records.get(Kind.SESSION, str(stored["session_id"]))
+            if session is None:
+                raise NotFound(f"there is no message {operation.record_id}")
+            level = session["privacy_level"]
+        wanted = getattr(operation.body, "privacy_level", None)
+        return str(stored["project_id"]), Privacy(str(wanted or level or Privacy.TEAM.value))
+
+
+async def _carry_out(
+    services: Services,
+    caller: Caller,
+    operation: Operation,
+    *,
+    project_id: str,
+    at: str,
+    if_match: str | None,
+    op_hash: bytes | None,
+    counts: dict[str, dict[str, int]],
+) -> Written:
+    """The transaction: recognise a repeat, decide, append, commit."""
+    async with services.uow.write(caller.tenant_id) as tx:
+        repeat = await tx.log.operation(operation.op_id)
+        if repeat is not None:
+            if op_hash is not None and repeat.op_hash not in (None, op_hash):
+                raise IdempotencyMismatch
+            head = await tx.log.head(repeat.project_id)
+            return Written(
+                document=None,
+                created=isinstance(operation.body, _CREATIONS),
+                replayed=True,
+                seq=repeat.last_seq,
+                head=head.seq if head else 0,
+            )
+        documents = await tx.documents(refs(operation))
+        current = documents.get(Ref(operation.kind, operation.record_id))
+        _check_match(current, if_match)
+        decision = decide(
+            operation,
+            Known(
+                project_id=operation.record_id if operation.kind is Kind.PROJECT else project_id,
+                actor=caller.actor,
+                now=at,
+                documents=documents,
+                changed=await _changed_since(tx, operation, current),
+                children=await _children(tx, operation),
+                redactions=counts,
+            ),
+        )
+        seq = 0
+        if decision.drafts:
+            events = await tx.append(
+                project_id,
+                decision.drafts,
+                op_id=operation.op_id,
+                op_hash=op_hash,
+                actor=caller.actor,
+                recorded_at=at,
+            )
+            seq = events[-1].seq
+        head = await tx.log.head(project_id)
+        await tx.commit()
+    written = _summary(decision, seq=seq, head=head.seq if head else 0)
+    made = current is None and isinstance(operation.body, _CREATIONS)
+    return replace(written, created=made, redactions=total(counts))
+
+
+def _summary(decision: Decision, *, seq: int, head: int) -> Written:
+    appended = [d for d in decision.drafts if d.type is EventType.MESSAGE_APPENDED]
+    return Written(
+        document=None,
+        seq=seq,
+        head=head,
+        added=len(appended),
+        duplicates=list(decision.duplicates),
+        differing=list(decision.differing),
+        conflicts=list(decision.conflicts),
+    )
+
+
+def _check_match(current: Document | None, if_match: str | None) -> None:
+    if if_match is None or current is None:
+        return
+    if current.get("last_op") != if_match:
+        raise PreconditionFailed
+
+
+async def _changed_since(
+    tx: WriteTx, operation: Operation, current: Document | None
+) -> frozenset[str] | None:
+    """Returns the fields that changed after the operation's base; None if that is unknown."""
+    if operation.base is None or current is None or current.get("last_op") == operation.base:
+        return frozenset()
+    fields: set[str] | None = None
+    for event in await tx.log.of_record(operation.record_id):
+        if event.op_id == operation.base:
+            fields = set()
+        elif fields is not None and event.type in _UPDATES and event.content is not None:
+            changes = event.content.get("changes")
+            fields |= set(changes) if isinstance(changes, dict) else set()
+    return None if fields is None else frozenset(fields)
+
+
+async def _children(tx: WriteTx, operation: Operation) -> tuple[str, ...]:
+    """Returns the child sessions that go with a session; deleted ones only to be erased."""
+    if operation.kind is not Kind.SESSION or not isinstance(operation.body, Delete | Erase):
+        return ()
+    children = await tx.child_sessions(operation.record_id)
+    if isinstance(operation.body, Erase):
+        return children
+    documents = await tx.documents(Ref(Kind.SESSION, child) for child in children)
+    return tuple(ref.id for ref, document in documents.items() if not document.get("deleted"))
+
+
+async def _with_document(
+    services: Services, caller: Caller, operation: Operation, written: Written
+) -> Written:
+    if isinstance(operation.body, Delete | Erase | AppendMessages):
+        return written
+    viewer: Viewer = viewer_of(caller)
+    async with services.uow.read(viewer) as tx:
+        document = await tx.records.get(operation.kind, operation.record_id)
+    if document is None:
+        raise Deleted(f"the {operation.kind.value} {operation.record_id} has been deleted since")
+    return replace(written, document=document)

@@ -1,0 +1,243 @@
+"""Models of answers that are no single record: recall, events, keys, the hub's own state."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from context_api.http.answers import Answer, Moment, Uuid
+from context_api.http.documents import Counts
+
+RecalledKind = Literal["session", "message", "checkpoint", "pattern"]
+
+
+class TagUse(Answer):
+    """A tag and how often it is used."""
+
+    tag: str
+    sessions: int
+    patterns: int
+
+
+class TagList(Answer):
+    """The tags in use."""
+
+    items: list[TagUse]
+
+
+class Conflict(Answer):
+    """A field that two sides changed: the hub's value stays, the pushed one is kept here."""
+
+    id: Uuid
+    project_id: Uuid
+    record_id: Uuid
+    record_kind: str
+    field: str
+    kept: JsonValue
+    pushed: JsonValue
+    base: Uuid | None
+    author: str
+    resolution: str | None
+    resolved_by: str | None
+    created_at: Moment
+    seq: int
+
+
+class ConflictList(Answer):
+    """Open conflicts first."""
+
+    items: list[Conflict]
+
+
+class Hit(Answer):
+    """Something recalled, with where it comes from."""
+
+    kind: RecalledKind
+    id: Uuid
+    session_id: Uuid | None
+    source_id: str | None
+    project: str
+    project_id: Uuid
+    score: float
+    title: str
+    snippet: str
+    author: str
+    role: str | None
+    created_at: Moment
+    explain: dict[str, JsonValue] | None = None
+
+
+class SearchAnswer(Answer):
+    """What was recalled, best first; ``degraded`` names parts that did not take part."""
+
+    hits: list[Hit]
+    nothing_relevant: bool
+    degraded: list[str]
+    mend: str | None = None
+    indexed_seq: int
+    head: int
+    took_ms: float
+
+
+class PackItem(Answer):
+    """One part of a context pack."""
+
+    kind: RecalledKind
+    id: Uuid
+    title: str
+    reason: str
+    score: float | None
+    tokens: int
+
+
+class ContextPack(Answer):
+    """Recall packed into a token budget; ``text`` is notes from the past, not instructions."""
+
+    text: str
+    items: list[PackItem]
+    tokens_used: int
+    budget_tokens: int
+    recall_id: Uuid
+    nothing_relevant: bool
+    degraded: list[str]
+
+
+class Event(Answer):
+    """An entry of a project's log; ``content`` is null once erased or when it is private."""
+
+    seq: int
+    type: str
+    kind: str
+    record_id: Uuid
+    parent_id: Uuid | None
+    op_id: Uuid
+    actor: str
+    occurred_at: Moment
+    recorded_at: Moment
+    content: dict[str, JsonValue] | None
+    redactions: Counts
+    digest: str
+
+
+class EventPage(Answer):
+    """Events in order after a position."""
+
+    items: list[Event]
+    head: int
+    epoch: str
+    next_after: int
+
+
+class Key(Answer):
+    """An API key, without its secret."""
+
+    id: str
+    name: str
+    owner: str
+    scopes: list[str]
+    projects: list[str] | None
+    created_at: Moment
+    expires_at: Moment | None
+    last_used_at: Moment | None
+    revoked_at: Moment | None
+
+
+class NewKey(Key):
+    """A key as it is made: ``key`` is shown this once."""
+
+    key: str
+
+
+class KeyList(Answer):
+    """The tenant's keys."""
+
+    items: list[Key]
+
+
+class VerifiedProject(Answer):
+    """The result of checking one project's log."""
+
+    project: Uuid
+    slug: str | None
+    events: int
+    ok: bool
+    problem: str | None
+    differing_views: list[str]
+
+
+class Verification(Answer):
+    """The result of checking every log against its digests and the views against the logs."""
+
+    ok: bool
+    projects: list[VerifiedProject]
+    events: int
+
+
+class Rebuild(Answer):
+    """Digests of all views before and after they were made again from the log."""
+
+    before: str
+    after: str
+    equal: bool
+    took_ms: float
+
+
+class Imported(Answer):
+    """What an import brought in."""
+
+    projects: int
+    events: int
+    skipped: int
+
+
+class ModelState(Answer):
+    """The embedding model in use."""
+
+    name: str | None
+    dimension: int | None
+    state: str
+
+
+class IndexState(Answer):
+    """How far a project's indexes are behind its log."""
+
+    project: str
+    head: int
+    lexical_seq: int
+    vector_seq: int
+    pending: int
+    dead: int
+
+
+class DegradedPart(Answer):
+    """A part that does not work, and how to mend it."""
+
+    part: str
+    mend: str
+
+
+class Status(Answer):
+    """The state of the hub."""
+
+    version: str
+    mode: str
+    schema_revision: str
+    model: ModelState
+    index: list[IndexState]
+    degraded: list[DegradedPart]
+    uptime_s: float
+    sqlite_version: str | None
+
+
+class Live(Answer):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Answer):
+    """The hub can do its work, or says what keeps it from it."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    checks: dict[str, JsonValue] = Field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""Care of the hub: verify, rebuild, export, import, status, figures."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from context_api.application import admin, transfer
+from context_api.http import reports
+from context_api.http.access import API
+from context_api.http.answers import Json, answer
+from context_api.http.dto import Asking
+from context_api.http.lines import lines_of
+from context_api.http.metrics import Metrics
+from context_api.http.refusals import refuses
+from context_api.http.route import HubRoute, check_media_type
+from memory_core.errors import AlreadyExists, Corrupt, InvalidJson, PayloadTooLarge
+
+NDJSON = "application/x-ndjson"
+LINES = {NDJSON: {"schema": {"type": "string"}}}
+
+router = APIRouter(tags=["operation"], route_class=HubRoute)
+
+
+@router.post(f"{API}/admin/verify", response_model=reports.Verification)
+async def verify(ask: Asking) -> Json:
+    """Check every log against its digests, and the views against the logs."""
+    return answer(await admin.verify(ask.services, ask.caller))
+
+
+@router.post(f"{API}/admin/rebuild", response_model=reports.Rebuild, responses=refuses(Corrupt))
+async def rebuild(ask: Asking) -> Json:
+    """Drop every view and make it again from the log."""
+    return answer(await admin.rebuild(ask.services, ask.caller))
+
+
+@router.get(f"{API}/status", response_model=reports.Status)
+async def status(ask: Asking) -> Json:
+    """Tell how the hub is: model, indexes, what is degraded and how to mend it."""
+    return answer(await admin.status(ask.services, ask.caller))
+
+
+@router.get(
+    f"{API}/export",
+    response_class=StreamingResponse,
+    responses={200: {"description": "One JSON object a line.", "content": LINES}},
+)
+async def export(ask: Asking) -> Response:
+    """Write everything out as lines of JSON, which an import brings back exactly."""
+    lines = transfer.export(ask.services, ask.caller)
+    first = await anext(lines, b"")
+    return StreamingResponse(_with_first(first, lines), media_type=NDJSON)
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for line in rest:
+        yield line
+
+
+@router.post(
+    f"{API}/import",
+    response_model=reports.Imported,
+    responses=refuses(InvalidJson, AlreadyExists, Corrupt, PayloadTooLarge),
+    openapi_extra={"requestBody": {"required": True, "content": LINES}},
+)
+async def import_(ask: Asking, request: Request) -> Json:
+    """Bring in what an export wrote; what is there already is skipped."""
+    check_media_type(request, NDJSON, "application/ndjson", "application/jsonl")
+    lines = lines_of(request.stream())
+    return answer(await transfer.import_(ask.services, ask.caller, lines))
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Figures in Prometheus' text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    figures: Metrics = request.app.state.metrics
+    return Response(figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,166 @@
+"""Starts the hub and stops it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from context_api import bootstrap
+from context_api.http import logs
+from context_api.http.app import create_app
+from context_api.http.options import HttpOptions
+from context_api.http.protocol import BoundedProtocol
+from context_api.settings import Settings, SettingsError, load
+from memory_core.errors import ContextError
+
+GRACE_SECONDS = 6
+BACKLOG = 2048
+
+
+class CannotListen(Exception):
+    """The address cannot be used; says why in one line."""
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """Returns what the HTTP layer takes from the settings."""
+    return HttpOptions(
+        max_body_bytes=settings.max_body_bytes,
+        body_idle_timeout=settings.body_idle_timeout,
+        body_timeout=settings.body_timeout,
+        allowed_hosts=settings.allowed_hosts,
+        search_default_limit=settings.search_default_limit,
+    )
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Returns the application; its lifespan starts and stops all that it needs."""
+    return create_app(lambda: bootstrap.running(settings), http_options(settings))
+
+
+class HubServer(uvicorn.Server):
+    """A server inside a loop and a lifespan of ours, which ends its event streams first."""
+
+    def __init__(self, app: FastAPI, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=15,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._hub = app
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen and says so."""
+        await super().startup(sockets)
+        self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the event streams, then waits for what is being answered."""
+        self._hub.state.stopping.set()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `serve`, which must close the stores after the server."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket bound to the address.
+
+    Raises:
+        CannotListen: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host}: {error.strerror}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise CannotListen(
+            f"cannot listen on {host} port {port}: {error.strerror}; another hub may be running,"
+            " or choose another port with MEMCTX_PORT"
+        ) from error
+    return bound
+
+
+async def serve(settings: Settings, bound: socket.socket) -> None:
+    """Runs the hub on a bound socket until SIGTERM or SIGINT."""
+    app = build_app(settings)
+    server = HubServer(app, lambda: announce(settings, bound))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    async with app.router.lifespan_context(app):
+        await server.serve(sockets=[bound])
+
+
+def announce(settings: Settings, bound: socket.socket) -> None:
+    """Says on standard error where the hub listens."""
+    host, port = bound.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    sys.stderr.write(
+        f"memory-context listens on http://{name}:{port} (data in {settings.data_dir})\n"
+    )
+    sys.stderr.flush()
+
+
+def run(settings: Settings) -> int:
+    """Runs the hub and returns its exit status: 0 when it was told to stop, else 1."""
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        with (
+            contextlib.closing(listen(settings.host, settings.port)) as bound,
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            runner.run(serve(settings, bound))
+    except (CannotListen, ContextError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Returns uvloop's, which is not made for every platform, else the standard one's."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def main() -> int:
+    """Reads the settings and runs the hub; 2 when the settings cannot be used."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Background work: keeping the indexes up with the log."""

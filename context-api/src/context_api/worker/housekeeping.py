@@ -1,0 +1,32 @@
+"""Small chores now and then: when keys were used, emptying the database's own log."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from context_api.application.keys import note_uses
+from context_api.application.services import Services
+from memory_core.errors import ContextError
+
+EVERY_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """Runs the chores every minute; one that fails waits for the next round."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await note_uses(self._services)
+                await self._services.uow.checkpoint()
+            except ContextError as error:
+                log.warning("housekeeping failed", code=error.code, detail=error.detail)

@@ -1,0 +1,166 @@
+"""Keeps the indexes up with the logs: work is whatever lies between progress and head."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import structlog
+
+from context_api.application.index_records import index_record
+from context_api.application.ports import ReadTx, Viewer
+from context_api.application.services import Services
+from memory_core.clock import now
+from memory_core.embedding.port import Embedder
+from memory_core.errors import ContextError
+from memory_core.records import RECALLED_KINDS, Document, Kind, Ref
+
+POLL_S = 2.0
+RETRY_S = 5.0
+CHANGES = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Indexer:
+    """Two loops: words follow the log at once, vectors as fast as the embedder goes.
+
+    A loop never ends by a failure: it notes it, waits and goes on, and health shows it.
+    """
+
+    def __init__(self, services: Services, batch: int) -> None:
+        self._services = services
+        self._batch = batch
+        self._store = services.indexes.store
+        self._worded = asyncio.Event()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat(self.index_words, self._wait_for_log))
+                group.create_task(self._repeat(self.index_vectors, self._wait_for_words))
+        finally:
+            self._services.indexes.state.alive = False
+
+    async def _repeat(
+        self, step: Callable[[], Awaitable[bool]], wait: Callable[[int], Awaitable[None]]
+    ) -> None:
+        state = self._services.indexes.state
+        while True:
+            seen = self._services.wakeup.round
+            try:
+                worked = await step()
+            except ContextError as error:
+                state.failures += 1
+                state.last_error = f"{error.code}: {error.detail}"
+                log.warning("indexing failed", code=error.code, detail=error.detail)
+                await asyncio.sleep(RETRY_S)
+                continue
+            state.failures = 0
+            state.last_success_at = now()
+            if not worked:
+                await wait(seen)
+
+    async def _wait_for_log(self, seen: int) -> None:
+        await self._services.wakeup.wait(seen, POLL_S)
+
+    async def _wait_for_words(self, _seen: int) -> None:
+        self._worded.clear()
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._worded.wait()
+        except TimeoutError:
+            return
+
+    async def index_words(self) -> bool:
+        """Takes one batch of every project that is behind; says if there was any."""
+        worked = False
+        for tenant_id in await self._services.uow.tenants():
+            viewer = Viewer(tenant_id=tenant_id, actor="", sees_private=True)
+            async with self._services.uow.read(viewer) as tx:
+                project_ids = await tx.all_project_ids()
+            for project_id in project_ids:
+                worked |= await catch_up(self._services, viewer, project_id)
+        if worked:
+            self._worded.set()
+        return worked
+
+    async def index_vectors(self) -> bool:
+        """Embeds one batch of chunks that have no vector; says if there was any."""
+        indexes = self._services.indexes
+        await asyncio.to_thread(indexes.try_embedder)
+        embedder = indexes.embedder
+        if embedder is None:
+            return False
+        pending = await asyncio.to_thread(self._store.pending_texts, self._batch)
+        if not pending:
+            return False
+        await asyncio.to_thread(self._embed, embedder, pending)
+        return True
+
+    def _embed(self, embedder: Embedder, pending: list[tuple[str, str]]) -> None:
+        try:
+            vectors = embedder.embed([text for _, text in pending])
+        except ContextError:
+            if len(pending) == 1:
+                raise
+            self._embed_singly(embedder, pending)
+            return
+        good = np.isfinite(vectors).all(axis=1)
+        hashes = [content_hash for content_hash, _ in pending]
+        self._store.put_vectors(
+            [(hashes[row], vectors[row]) for row in range(len(hashes)) if good[row]]
+        )
+        for row in np.flatnonzero(~good):
+            self._store.mark_dead(hashes[int(row)], "the embedder gave numbers that are not finite")
+
+    def _embed_singly(self, embedder: Embedder, pending: list[tuple[str, str]]) -> None:
+        """Finds the texts that a batch failed on; all failing means that the embedder is down."""
+        failed: list[tuple[str, ContextError]] = []
+        for content_hash, text in pending:
+            try:
+                vector = embedder.embed([text])[0]
+            except ContextError as error:
+                failed.append((content_hash, error))
+                if len(failed) > len(pending) // 2:
+                    raise
+            else:
+                self._store.put_vectors([(content_hash, vector)])
+        for content_hash, error in failed:
+            self._store.mark_dead(content_hash, f"{error.code}: {error.detail}")
+
+
+async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
+    """Indexes the next changes of a project's log; says if there were any.
+
+    Reads the rows as they are now, never what an event said, so repeating it is harmless.
+    """
+    store = services.indexes.store
+    progress = await services.indexes.progress(project_id)
+    async with services.uow.read(viewer) as tx:
+        changes = await tx.log.changes(project_id, progress.lexical_seq, CHANGES)
+        if not changes:
+            return False
+        refs = {Ref(change.kind, change.record_id) for change in changes}
+        refs = {ref for ref in refs if ref.kind in RECALLED_KINDS}
+        live = await tx.records.many(refs)
+        sessions = await _sessions_of(tx, live)
+    records = [
+        index_record(ref, document, sessions.get(str(document.get("session_id"))))
+        for ref, document in live.items()
+    ]
+    gone = [ref for ref in refs if ref not in live]
+    upto = changes[-1].seq
+    await asyncio.to_thread(store.apply, project_id, upto, records, gone)
+    return True
+
+
+async def _sessions_of(tx: ReadTx, live: dict[Ref, Document]) -> dict[str, Document]:
+    """Returns the sessions of live messages, whose title and privacy they share."""
+    ids = {
+        str(document["session_id"]) for ref, document in live.items() if ref.kind is Kind.MESSAGE
+    }
+    found = await tx.records.many(Ref(Kind.SESSION, identity) for identity in ids)
+    return {ref.id: document for ref, document in found.items()}

@@ -1,0 +1,1 @@
+"""What hub and replica must agree on: records, events, projection, redaction, recall."""

@@ -1,0 +1,118 @@
+"""Runs the chain of revisions: up, down, and as plain DDL."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import make_url
+
+LOCK_TIMEOUT_S = 60.0
+DIALECTS = ("sqlite", "postgresql")
+
+
+class SchemaTooNewError(RuntimeError):
+    """The database was made by a newer release than this one."""
+
+
+def head() -> str:
+    """Returns the revision that this release works on."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError("the chain of revisions is empty")
+    return revision
+
+
+def current(url: str) -> str | None:
+    """Returns the revision of the database at ``url``, or None if it is empty."""
+    with _connected(url) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(url: str, revision: str = "head") -> str:
+    """Brings the database at ``url`` up to ``revision`` and returns where it stands.
+
+    All of it is one transaction under the database's write lock, so that of several
+    processes one does the work and the others find it done, and a killed one leaves nothing
+    half-made.
+
+    Raises:
+        SchemaTooNewError: the database is at a revision this release does not know.
+    """
+    with _connected(url) as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        _refuse_unknown(found)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        return MigrationContext.configure(connection).get_current_revision() or "base"
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Takes the database at ``url`` back to ``revision``; what newer tables held is gone."""
+    with _connected(url) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def ddl(dialect: str) -> str:
+    """Returns the schema that the chain makes on ``dialect``, as SQL text."""
+    config = _config()
+    config.output_buffer = buffer = io.StringIO()
+    config.attributes["dialect"] = dialect
+    command.upgrade(config, "head", sql=True)
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    text = "\n".join(line for line in lines if not line.startswith("-- Running"))
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.strip() + "\n"
+
+
+def _refuse_unknown(found: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaTooNewError(
+            f"the database is at revision {found}, which this release does not know;"
+            " install a newer memory-context, or restore a backup made by this one"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    # Alembic announces each step at INFO through the root configuration of the caller.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return config
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    parsed = make_url(url)
+    engine = create_engine(
+        parsed.set(drivername="sqlite"), connect_args={"timeout": LOCK_TIMEOUT_S}
+    )
+    event.listen(engine, "connect", _without_implicit_transactions)
+    event.listen(engine, "begin", _begin_immediate)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _without_implicit_transactions(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""The light end: the typed client of the hub's REST API."""

@@ -1,0 +1,258 @@
+"""Where a client finds the hub and its key.
+
+The order is: flag, environment, ``.env`` of the repository and of the clone of memory-context
+that runs, ``.memctx.toml`` (address only), the user's file, then the hub of this machine.
+
+A key goes only to the hub it was given for. When a repository's own file names a hub on
+another machine, a key from elsewhere is not sent there: otherwise a cloned repository could
+collect the keys of everyone who works in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sync_agent import config_layers as layers
+from sync_agent.config_layers import Layer
+from sync_agent.errors import InsecureUrl, InvalidConfig
+from sync_agent.url import HubUrl, check_plain, parse_url
+
+DEFAULT_PORT = 8080
+APPLICATION = "memory-context"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting and the place it came from."""
+
+    text: str = field(repr=False)
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """What a client needs to know; ``settings`` holds every value found with its source."""
+
+    url: HubUrl
+    api_key: str | None = field(repr=False)
+    project: str | None
+    allow_http: bool
+    ca_file: Path | None
+    settings: Mapping[str, Value] = field(repr=False)
+
+
+class _Sources:
+    """The layers in order, each read when the ones before it did not settle the matter."""
+
+    def __init__(self, readers: Iterable[Callable[[], Layer | None]]) -> None:
+        self._pending: Iterator[Callable[[], Layer | None]] = iter(readers)
+        self._read: list[Layer] = []
+
+    def __iter__(self) -> Iterator[Layer]:
+        yield from self._read
+        for reader in self._pending:
+            layer = reader()
+            if layer is not None:
+                self._read.append(layer)
+                yield layer
+
+    def find(self, *names: str) -> tuple[Layer, str] | None:
+        """Returns the first layer that holds a non-empty value of one of ``names``."""
+        for layer in self:
+            for name in names:
+                if layer.values.get(name):
+                    return layer, name
+        return None
+
+
+def load_config(
+    flags: Mapping[str, str] | None = None,
+    *,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    user_file: Path | None = None,
+    clone: Path | None = None,
+) -> ClientConfig:
+    """Returns the configuration for a client that runs in ``cwd``.
+
+    Raises:
+        InvalidConfig: a value is not usable, or a file that holds a key is not safe.
+        InsecureUrl: the address would send a key where it must not go.
+    """
+    sources = _Sources(_readers(flags or {}, cwd, environ, user_file, clone))
+    found_url = sources.find(layers.URL)
+    named_by = found_url[0] if found_url else None
+    url = parse_url(named_by.values[layers.URL]) if named_by else _own_hub(sources)
+    key = _key(sources, url, named_by)
+    allow = _mine(sources.find(layers.ALLOW_HTTP), named_by) if url.plain else None
+    allow_http = allow is not None and allow[0].values[layers.ALLOW_HTTP].lower() in _TRUE
+    check_plain(url, allowed=allow_http)
+    project = sources.find(layers.PROJECT)
+    https = url.scheme == "https"
+    ca_file = _mine(sources.find(layers.CA_FILE), named_by) if https else None
+    settings = {layers.URL: Value(str(url), named_by.source if named_by else "default")}
+    if key is not None:
+        settings[layers.KEY] = key
+    for found in (project, allow, ca_file):
+        if found is not None:
+            settings[found[1]] = Value(found[0].values[found[1]], found[0].source)
+    return ClientConfig(
+        url=url,
+        api_key=key.text if key else None,
+        project=project[0].values[layers.PROJECT] if project else None,
+        allow_http=allow_http,
+        ca_file=_path(ca_file[0], layers.CA_FILE) if ca_file else None,
+        settings=settings,
+    )
+
+
+def data_directory(cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Returns the folder that a hub started here keeps its data in; it need not exist.
+
+    It is the same that `context_api.settings` finds, without the hub being installed.
+    """
+    root = running_clone()
+    here = Path.cwd() if cwd is None else cwd
+    environment = os.environ if environ is None else environ
+    named = environment.get(layers.DATA_DIR)
+    own = layers.read_env_file((root or here) / layers.ENV_FILE, repository=False)
+    if not named and own:
+        named = own.values.get(layers.DATA_DIR)
+    if not named and (user := layers.read_user_file(user_config_file())):
+        named = user.values.get(layers.DATA_DIR)
+    if named:
+        return Path(named).expanduser().absolute()
+    return root / ".memctx-data" if root else _user_dirs("data")
+
+
+def user_config_file() -> Path:
+    """Returns the path of the user's own configuration file."""
+    return _user_dirs("config") / layers.USER_FILE
+
+
+def user_state_directory() -> Path:
+    """Returns the folder for what a client remembers between two runs."""
+    return _user_dirs("state")
+
+
+def running_clone() -> Path | None:
+    """Returns the clone of memory-context that this program runs from, if it does."""
+    for folder in Path(__file__).parents:
+        if (folder / "pyproject.toml").is_file():
+            return folder if (folder / "core/src/memory_core").is_dir() else None
+    return None
+
+
+def agent_folders(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the variables that move the folders of the agents' own sessions."""
+    environment = os.environ if environ is None else environ
+    names = ("CLAUDE_CONFIG_DIR", "CODEX_HOME")
+    return {name: environment[name] for name in names if environment.get(name)}
+
+
+def colour_wanted(environ: Mapping[str, str] | None = None) -> bool:
+    """Says whether the environment leaves colour on (no-color.org, dumb terminals)."""
+    environment = os.environ if environ is None else environ
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _readers(
+    flags: Mapping[str, str],
+    cwd: Path | None,
+    environ: Mapping[str, str] | None,
+    user_file: Path | None,
+    clone: Path | None,
+) -> Iterator[Callable[[], Layer | None]]:
+    here = Path.cwd() if cwd is None else cwd
+    environment = os.environ if environ is None else environ
+    root = running_clone() if clone is None else clone
+    own = {name: environment[name] for name in layers.NAMES if environment.get(name)}
+    yield lambda: Layer("flag", flags, here)
+    yield lambda: Layer("environment", own, here)
+    yield lambda: _nearest_env(here, root)
+    if root is not None:
+        yield lambda: layers.read_env_file(root / layers.ENV_FILE, repository=False)
+    yield lambda: _nearest_marker(here)
+    yield lambda: layers.read_user_file(user_file or user_config_file())
+
+
+def _nearest_env(here: Path, clone: Path | None) -> Layer | None:
+    for folder in layers.upward(here):
+        if (folder / layers.ENV_FILE).is_file():
+            own = clone is not None and folder == clone
+            return layers.read_env_file(folder / layers.ENV_FILE, repository=not own)
+    return None
+
+
+def _nearest_marker(here: Path) -> Layer | None:
+    for folder in layers.upward(here):
+        if (folder / layers.MARKER_FILE).is_file():
+            return layers.read_marker(folder / layers.MARKER_FILE)
+    return None
+
+
+def _own_hub(sources: _Sources) -> HubUrl:
+    found = sources.find(layers.PORT)
+    port = found[0].values[layers.PORT] if found else str(DEFAULT_PORT)
+    return parse_url(f"http://127.0.0.1:{port}")
+
+
+def _mine(found: tuple[Layer, str] | None, named_by: Layer | None) -> tuple[Layer, str] | None:
+    """Leaves out what a repository's file says about a hub that it did not name."""
+    if found is None or (found[0].repository and found[0] is not named_by):
+        return None
+    return found
+
+
+def _key(sources: _Sources, url: HubUrl, named_by: Layer | None) -> Value | None:
+    found = sources.find(layers.KEY, layers.KEY_FILE)
+    foreign = named_by is not None and named_by.repository and not url.loopback
+    if foreign and found is not None:
+        own = found[0].values.get(layers.URL)
+        foreign = found[0] is not named_by and not (own and parse_url(own) == url)
+    if foreign or found is None or found[0].keys:
+        for layer in sources:
+            if str(url) in layer.keys:
+                return _checked(layer.keys[str(url)], layer.source)
+    if foreign and named_by is not None:
+        raise InsecureUrl(
+            f"{named_by.source} names the hub {url}, and no key of yours is for it. If you trust"
+            f' that hub, write into {user_config_file()} under [keys]: "{url}" = "mctx_…"'
+        )
+    return _read_key(*found) if found else None
+
+
+def _read_key(layer: Layer, name: str) -> Value:
+    if name == layers.KEY:
+        return _checked(layer.values[name], layer.source)
+    path = _path(layer, name)
+    try:
+        return _checked(path.read_text().strip(), str(path))
+    except (OSError, UnicodeError) as error:
+        raise InvalidConfig(f"{layers.KEY_FILE} of {layer.source}: {error}") from error
+
+
+def _checked(key: str, source: str) -> Value:
+    if not key.isascii() or not key.isprintable() or " " in key or not 1 <= len(key) <= 500:
+        raise InvalidConfig(f"{source}: this is not an API key (mctx_…)")
+    return Value(key, source)
+
+
+def _path(layer: Layer, name: str) -> Path:
+    return (layer.directory or Path.cwd()) / Path(layer.values[name]).expanduser()
+
+
+def _user_dirs(what: str) -> Path:
+    import platformdirs  # noqa: PLC0415 - most calls have found everything before
+
+    match what:
+        case "config":
+            return platformdirs.user_config_path(APPLICATION, appauthor=False)
+        case "state":
+            return platformdirs.user_state_path(APPLICATION, appauthor=False)
+        case _:
+            return platformdirs.user_data_path(APPLICATION, appauthor=False)
