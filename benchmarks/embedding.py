@@ -21,10 +21,11 @@ from pathlib import Path
 
 import psutil
 
-WORDS = (
+SENTENCE = (
     "why did we change the parser when build fails on main branch after test run and server "
     "error table column index file path data code type key user list time work with from"
-).split(" ")
+)
+WORDS = SENTENCE.split()
 ROUNDS = 3
 QUESTIONS = 300
 

@@ -13,12 +13,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import typer
 from context_api.http.app import openapi_document
 from context_api.settings import Settings
 from context_migration.runner import ddl
-from memctx.app import app
-
+from memctx.cli import cli
 from tools import diagrams, reference
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +40,7 @@ def artefacts() -> dict[str, str]:
     """Returns the text of every generated document by its path below the root."""
     document = openapi_document()
     settings = reference.settings(Settings)
-    commands = list(reference.commands(typer.main.get_command(app), "memctx"))
+    commands = list(reference.commands(cli, "memctx"))
     return {
         **diagrams.render(),
         **{f"docs/schema/{dialect}.sql": ddl(dialect) for dialect in DIALECTS},

@@ -1,7 +1,4 @@
-"""Reference tables of settings, commands and routes, read from the program itself.
-
-typer keeps the classes of its commands and parameters private, hence ``Any`` for them.
-"""
+"""Reference tables of settings, commands and routes, read from the program itself."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import click
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -64,26 +62,27 @@ def settings(model: type[BaseSettings]) -> list[Setting]:
     ]
 
 
-def _parameter(parameter: Any) -> tuple[str, str]:
-    if parameter.param_type_name == "argument":
-        return (str(parameter.name).upper(), parameter.help or "")
-    switches = [*parameter.opts, *parameter.secondary_opts]
-    return (", ".join(switches), parameter.help or "")
+def _parameter(parameter: click.Parameter) -> tuple[str, str]:
+    if isinstance(parameter, click.Option):
+        return ", ".join([*parameter.opts, *parameter.secondary_opts]), parameter.help or ""
+    return parameter.make_metavar(click.Context(click.Command("x"))), ""
 
 
-def commands(group: Any, path: str) -> Iterator[Command]:
-    """Yields the visible commands below a typer group, depth first, in its order."""
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
+def commands(group: click.Group, path: str) -> Iterator[Command]:
+    """Yields the visible commands below a group, depth first, in its order."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         full = f"{path} {name}"
-        if hasattr(command, "commands"):
+        if command is None or command.hidden:
+            continue
+        if isinstance(command, click.Group):
             yield from commands(command, full)
             continue
         parameters = tuple(
             _parameter(parameter)
             for parameter in command.params
-            if not getattr(parameter, "hidden", False) and parameter.name != "help"
+            if not (isinstance(parameter, click.Option) and parameter.hidden)
         )
         yield Command(full, " ".join((command.help or "").split()), parameters)
 

@@ -35,6 +35,7 @@ DIALECT_HOMES = {
 ENVIRONMENT_READERS = {
     "context_api/settings.py": "the hub's settings",
     "sync_agent/config.py": "where a client finds the hub and its key",
+    "context_migration/__main__.py": "which database to migrate, where nothing else runs",
 }
 
 # What a light installation does not have or must not wait for.
@@ -245,7 +246,8 @@ def ninetieth(values: list[int]) -> float:
 
 @pytest.mark.parametrize("package", SOURCES)
 def test_files_and_functions_stay_small(package: str) -> None:
-    texts = dict(files(package))
+    # A revision is a record of what was done to a schema; it is never worked on again.
+    texts = {path: text for path, text in files(package) if "/versions/v" not in path}
     file_lines = {path: len(text.splitlines()) for path, text in texts.items()}
     function_lines = {
         f"{path}:{function.lineno} {function.name}": function.end_lineno - function.lineno + 1

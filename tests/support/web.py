@@ -12,7 +12,7 @@ Handle = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(handle: Handle) -> Iterator[str]:
-    """Serves every GET and POST with ``handle`` on loopback and yields the base URL."""
+    """Serves every GET, POST, PATCH and DELETE with ``handle`` on loopback and yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -21,6 +21,12 @@ def serving(handle: Handle) -> Iterator[str]:
             handle(self)
 
         def do_POST(self) -> None:
+            handle(self)
+
+        def do_PATCH(self) -> None:
+            handle(self)
+
+        def do_DELETE(self) -> None:
             handle(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002

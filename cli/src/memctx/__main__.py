@@ -13,6 +13,7 @@ from memctx.cli import cli
 from memctx.errors import (
     FAILURE,
     USAGE,
+    Failed,
     LocalFailure,
     Stopped,
     Usage,
@@ -30,23 +31,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(given, prog_name="memctx", standalone_mode=False, obj=run)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
+        return USAGE
     except click.ClickException as error:
         return _usage(run, error, given)
-    except click.Abort as error:
-        stopped = isinstance(error.__cause__, KeyboardInterrupt)
-        return _fail(run, Stopped("stopped" if stopped else "not confirmed"))
-    except ContextError as error:
-        return _fail(run, error)
     except BrokenPipeError:
         # Whoever read our output has had enough; there is nobody left to tell.
         _discard_stdout()
         return FAILURE
-    except OSError as error:
-        return _fail(run, LocalFailure(str(error)))
+    except (click.Abort, ContextError, OSError) as error:
+        return _fail(run, _as_ours(error))
     finally:
         with suppress(ContextError, OSError):
             run.close()
     return result if isinstance(result, int) else 0
+
+
+def _as_ours(error: Exception) -> ContextError:
+    if isinstance(error, ContextError):
+        return error
+    if isinstance(error, click.Abort):
+        interrupted = isinstance(error.__cause__, KeyboardInterrupt)
+        return Stopped("stopped") if interrupted else Failed("not confirmed")
+    return LocalFailure(str(error))
 
 
 def _fail(run: Run, error: ContextError) -> int:

@@ -44,6 +44,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "model": Entry("model:model", "Install and check the embedding model."),
         "export": Entry("transfer:export", "Write everything as JSON lines."),
         "log": Entry("maintenance:log", "Check the log against its digests."),
+        "migrate": Entry("serve:migrate", "Bring the database to this version's schema."),
         "rebuild": Entry("maintenance:rebuild", "Make every view anew from the log."),
     },
     "This program": {
@@ -140,6 +141,10 @@ class Group(click.Group):
     """A group of commands that also takes the options of all commands."""
 
     command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names in the order in which they are written."""
+        return list(self.commands)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Returns its own parameters, then those of all commands."""

@@ -86,9 +86,9 @@ class Output:
                 self.line(f"{' ' * width}  {more}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Writes a table: ruled on a terminal, else one line for each row with tabs."""
+        """Writes a table: ruled on a terminal, else lines with tabs, the names first."""
         if not self.on_terminal:
-            for row in rows:
+            for row in (columns, *rows):
                 self.line("\t".join(one_line(_cell(cell)) for cell in row))
             return
         from memctx.tables import print_table  # noqa: PLC0415 - rich takes long to load

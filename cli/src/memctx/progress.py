@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -74,3 +76,34 @@ class Bar(Silent):
     def done(self, size: int) -> None:
         """Moves the bar."""
         self._progress.update(self._task, advance=size, messages=self._messages)
+
+
+@contextmanager
+def stage_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yields what to call with a stage, the bytes done and their total; shows a bar of it."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    bar = Progress(
+        SpinnerColumn(),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("", total=None)
+
+    def update(stage: str, done: int, total: int | None) -> None:
+        bar.update(task, description=one_line(stage), completed=done, total=total)
+
+    with bar:
+        yield update

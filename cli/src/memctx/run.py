@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +72,33 @@ class Run:
 
         client = connect(self.config, retry=Retry(budget=seconds), on_wait=self._waiting)
         return self._open.enter_context(client)
+
+    @contextmanager
+    def hub_or_embedded(self) -> Iterator[HubClient]:
+        """Yields a client of the hub; where none runs on this machine, one is started for the
+        command, on this machine's data and without a way in for others.
+
+        Raises:
+            HubUnreachable: none answers, and there is no data here to start one on.
+            Busy: the data is in use by a hub that does not answer at this address.
+        """
+        from sync_agent.config import data_directory  # noqa: PLC0415
+        from sync_agent.errors import HubUnreachable  # noqa: PLC0415
+
+        try:
+            self.patient_client(0.2).ready()
+        except HubUnreachable:
+            data = data_directory()
+            if not self.config.url.loopback or not (data / "hub.db").is_file():
+                raise
+        else:
+            yield self.patient_client(2.0)
+            return
+        from memctx.embedded import started_hub  # noqa: PLC0415 - loads the hub
+
+        self.out.note(f"no hub answers at {self.config.url}: working on {data}")
+        with started_hub() as client:
+            yield client
 
     def _waiting(self, reason: str, seconds: float) -> None:
         if seconds >= 1:

@@ -14,6 +14,7 @@ from context_api.adapters.sql.schema import check_revision
 from context_api.adapters.sql.unit_of_work import SqlUnitOfWork
 from context_api.application.authenticate import hash_secret, split_token
 from context_api.application.indexes import Indexes
+from context_api.application.seeding import seed
 from context_api.application.services import Facts, RootKey, Services
 from context_api.application.wakeup import Wakeup
 from context_api.settings import Settings
@@ -63,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             ),
             min_score=settings.min_score,
         )
-        await _seed(services)
+        await seed(services.uow, services.tenant_id)
         for work in (Indexer(services, settings.index_batch).run, Housekeeping(services).run):
             stack.push_async_callback(_stop, asyncio.create_task(work()))
         yield services
@@ -80,7 +81,7 @@ def _embedder_loader(settings: Settings) -> Callable[[], Embedder]:
         key = settings.embedding_api_key
         return build_embedder(
             settings.embedding_provider,
-            model_dir=settings.models / (settings.embedding_model or DEFAULT_MODEL),
+            model_dir=settings.local_model,
             model=settings.embedding_model,
             dimension=settings.embedding_dimension,
             url=settings.embedding_url,
@@ -88,9 +89,6 @@ def _embedder_loader(settings: Settings) -> Callable[[], Embedder]:
         )
 
     return load
-
-
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
 
 def _root_key(settings: Settings) -> RootKey | None:
@@ -103,10 +101,3 @@ def _root_key(settings: Settings) -> RootKey | None:
         tenant_id=DEFAULT_TENANT,
         owner=ROOT_OWNER,
     )
-
-
-async def _seed(services: Services) -> None:
-    """Makes the default tenant, once."""
-    async with services.uow.write(services.tenant_id) as tx:
-        await tx.add_tenant("default", now())
-        await tx.commit()

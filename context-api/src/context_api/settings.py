@@ -31,6 +31,7 @@ from pydantic_settings import (
 
 APP = "memory-context"
 PREFIX = "MEMCTX_"
+LOCAL_MODEL = "all-MiniLM-L6-v2"
 MIB = 1024 * 1024
 
 # The same form as `context_api.application.authenticate.TOKEN`, without loading the hub.
@@ -165,7 +166,9 @@ class Settings(BaseSettings):
         default=None, description="Length of the vectors, where the provider lets one choose."
     )
     model_dir: Path | None = Field(
-        default=None, description="Folder of the local model; empty: below the data folder."
+        default=None,
+        description="Folder of the installed model; empty: models/all-MiniLM-L6-v2 of the data"
+        " folder.",
     )
     index_batch: Annotated[int, Field(ge=1, le=4096)] = Field(
         default=64, description="Records that are indexed at a time."
@@ -210,9 +213,9 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'hub.db'}"
 
     @property
-    def models(self) -> Path:
-        """Folder of the local models."""
-        return self.model_dir or self.data_dir / "models"
+    def local_model(self) -> Path:
+        """Folder of the installed model."""
+        return self.model_dir or self.data_dir / "models" / LOCAL_MODEL
 
     @classmethod
     def settings_customise_sources(

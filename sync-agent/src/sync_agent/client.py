@@ -80,6 +80,13 @@ class HubClient:
         body = self._channel.call("GET", "/health/ready").body
         return body if isinstance(body, dict) else {}
 
+    def clock(self) -> float | None:
+        """Returns the hub's time in seconds since 1970, if its answers carry one."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
+
+        told = self._channel.call("GET", "/health/live").headers.get("date")
+        return parsedate_to_datetime(told).timestamp() if told else None
+
     def verify(self) -> doc.Verified:
         """Checks every log against its digests and every view against its log."""
         return cast("doc.Verified", self._post("/admin/verify", {}, MAINTENANCE_SECONDS))

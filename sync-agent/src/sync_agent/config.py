@@ -22,6 +22,7 @@ from sync_agent.url import HubUrl, check_plain, parse_url
 
 DEFAULT_PORT = 8080
 APPLICATION = "memory-context"
+MODEL_NAME = "all-MiniLM-L6-v2"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -49,20 +50,21 @@ class _Sources:
     """The layers in order, each read when the ones before it did not settle the matter."""
 
     def __init__(self, readers: Iterable[Callable[[], Layer | None]]) -> None:
-        self._pending: Iterator[Callable[[], Layer | None]] = iter(readers)
-        self._read: list[Layer] = []
+        self._readers = list(readers)
+        self._read: dict[int, Layer | None] = {}
 
-    def __iter__(self) -> Iterator[Layer]:
-        yield from self._read
-        for reader in self._pending:
-            layer = reader()
+    def layers(self, *, user: bool = True) -> Iterator[Layer]:
+        """Yields the layers that there are; ``user`` False leaves out the last, the user's."""
+        for index in range(len(self._readers) - (not user)):
+            if index not in self._read:
+                self._read[index] = self._readers[index]()
+            layer = self._read[index]
             if layer is not None:
-                self._read.append(layer)
                 yield layer
 
-    def find(self, *names: str) -> tuple[Layer, str] | None:
+    def find(self, *names: str, user: bool = True) -> tuple[Layer, str] | None:
         """Returns the first layer that holds a non-empty value of one of ``names``."""
-        for layer in self:
+        for layer in self.layers(user=user):
             for name in names:
                 if layer.values.get(name):
                     return layer, name
@@ -91,7 +93,7 @@ def load_config(
     allow = _mine(sources.find(layers.ALLOW_HTTP), named_by) if url.plain else None
     allow_http = allow is not None and allow[0].values[layers.ALLOW_HTTP].lower() in _TRUE
     check_plain(url, allowed=allow_http)
-    project = sources.find(layers.PROJECT)
+    project = sources.find(layers.PROJECT, user=False)
     https = url.scheme == "https"
     ca_file = _mine(sources.find(layers.CA_FILE), named_by) if https else None
     settings = {layers.URL: Value(str(url), named_by.source if named_by else "default")}
@@ -115,18 +117,32 @@ def data_directory(cwd: Path | None = None, environ: Mapping[str, str] | None = 
 
     It is the same that `context_api.settings` finds, without the hub being installed.
     """
-    root = running_clone()
-    here = Path.cwd() if cwd is None else cwd
-    environment = os.environ if environ is None else environ
-    named = environment.get(layers.DATA_DIR)
-    own = layers.read_env_file((root or here) / layers.ENV_FILE, repository=False)
-    if not named and own:
-        named = own.values.get(layers.DATA_DIR)
-    if not named and (user := layers.read_user_file(user_config_file())):
-        named = user.values.get(layers.DATA_DIR)
+    named = _of_own_hub(layers.DATA_DIR, cwd, environ)
     if named:
         return Path(named).expanduser().absolute()
+    root = running_clone()
     return root / ".memctx-data" if root else _user_dirs("data")
+
+
+def model_directory(cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Returns the folder of the embedding model that a hub started here uses."""
+    named = _of_own_hub(layers.MODEL_DIR, cwd, environ)
+    models = (
+        Path(named).expanduser().absolute() if named else data_directory(cwd, environ) / "models"
+    )
+    return models / MODEL_NAME
+
+
+def _of_own_hub(name: str, cwd: Path | None, environ: Mapping[str, str] | None) -> str | None:
+    here = Path.cwd() if cwd is None else cwd
+    environment = os.environ if environ is None else environ
+    if environment.get(name):
+        return environment[name]
+    own = layers.read_env_file((running_clone() or here) / layers.ENV_FILE, repository=False)
+    if own is not None and own.values.get(name):
+        return own.values[name]
+    user = layers.read_user_file(user_config_file())
+    return user.values.get(name) if user else None
 
 
 def user_config_file() -> Path:
@@ -215,7 +231,7 @@ def _key(sources: _Sources, url: HubUrl, named_by: Layer | None) -> Value | None
         own = found[0].values.get(layers.URL)
         foreign = found[0] is not named_by and not (own and parse_url(own) == url)
     if foreign or found is None or found[0].keys:
-        for layer in sources:
+        for layer in sources.layers():
             if str(url) in layer.keys:
                 return _checked(layer.keys[str(url)], layer.source)
     if foreign and named_by is not None:

@@ -20,9 +20,10 @@ KEY_FILE = "MEMCTX_API_KEY_FILE"
 PROJECT = "MEMCTX_PROJECT"
 PORT = "MEMCTX_PORT"
 DATA_DIR = "MEMCTX_DATA_DIR"
+MODEL_DIR = "MEMCTX_MODEL_DIR"
 ALLOW_HTTP = "MEMCTX_ALLOW_HTTP"
 CA_FILE = "MEMCTX_CA_FILE"
-NAMES = (URL, KEY, KEY_FILE, PROJECT, PORT, DATA_DIR, ALLOW_HTTP, CA_FILE)
+NAMES = (URL, KEY, KEY_FILE, PROJECT, PORT, DATA_DIR, MODEL_DIR, ALLOW_HTTP, CA_FILE)
 
 ENV_FILE = ".env"
 MARKER_FILE = ".memctx.toml"
@@ -115,10 +116,11 @@ def read_user_file(path: Path) -> Layer | None:
         return None
     tables = _toml(path, text)
     client, hub = _table(tables, "client"), _table(tables, "hub")
-    names = {"url": URL, "api_key": KEY, "api_key_file": KEY_FILE, "project": PROJECT}
+    names = {"url": URL, "api_key": KEY, "api_key_file": KEY_FILE}
     names |= {"allow_http": ALLOW_HTTP, "ca_file": CA_FILE}
     found = {setting: client.get(name) for name, setting in names.items()}
-    found |= {DATA_DIR: hub.get("data_dir"), PORT: hub.get("port")}
+    found |= {DATA_DIR: hub.get("data_dir"), MODEL_DIR: hub.get("model_dir")}
+    found[PORT] = hub.get("port")
     values = {name: _text(value) for name, value in found.items() if value is not None}
     keys = {url: key for url, key in _table(tables, "keys").items() if isinstance(key, str)}
     if (KEY in values or keys) and open_to_others(path):

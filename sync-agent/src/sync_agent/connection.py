@@ -60,6 +60,7 @@ class Reply:
     def __init__(self, response: http.client.HTTPResponse, connection: Connection) -> None:
         self._response = response
         self._connection = connection
+        self._complete = False
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
 
@@ -69,9 +70,10 @@ class Reply:
         Raises:
             BrokenAnswer: the body is longer than ``limit`` bytes or ends too early.
         """
-        body = b"".join(self._pieces(limit))
-        self.close()
-        return body
+        try:
+            return b"".join(self._pieces(limit))
+        finally:
+            self.close()
 
     def pieces(self) -> Iterator[bytes]:
         """Yields the body as it arrives.
@@ -83,8 +85,8 @@ class Reply:
 
     def close(self) -> None:
         """Gives the connection back; one with an unread body cannot be used again."""
-        if not self._response.isclosed():
-            self._response.close()
+        self._response.close()
+        if not self._complete:
             self._connection.close()
 
     def _pieces(self, limit: int | None) -> Iterator[bytes]:
@@ -96,11 +98,10 @@ class Reply:
                     raise BrokenAnswer(f"the hub's answer is longer than {limit} bytes")
                 yield piece
         except (http.client.HTTPException, OSError) as error:
-            self._connection.close()
             raise BrokenAnswer("the hub's answer ended before it was complete") from error
         if self._response.length:
-            self._connection.close()
             raise BrokenAnswer("the hub's answer ended before it was complete")
+        self._complete = True
 
 
 class Connection:

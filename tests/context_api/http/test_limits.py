@@ -84,9 +84,7 @@ def test_a_declared_body_too_large_is_refused_unread() -> None:
 
     length = ("Content-Length", str(OPTIONS.max_body_bytes + 1))
     expect = ("Expect", "100-continue")
-    answered = asyncio.run(
-        call(_app(), "POST", "/count", headers=(length, expect), body=body())
-    )
+    answered = asyncio.run(call(_app(), "POST", "/count", headers=(length, expect), body=body()))
     assert code(answered) == (413, "payload_too_large")
     assert answered.headers["connection"] == "close"
     assert seen == []

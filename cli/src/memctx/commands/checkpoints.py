@@ -89,7 +89,13 @@ def show(run: Run, checkpoint: str) -> None:
 @click.option("--file", "files", multiple=True, help="A file that was changed.")
 @click.option("--done", "done", multiple=True, help="A task that was completed.")
 @click.option("--git/--no-git", default=True, help="Record commit, branch and changed files.")
-@click.option("--privacy", type=options.PRIVACY, default="TEAM", show_default=True)
+@click.option(
+    "--privacy",
+    type=options.PRIVACY,
+    default="TEAM",
+    show_default=True,
+    help="Who may see it; EPHEMERAL is looked at and not stored.",
+)
 @click.pass_obj
 def add(
     run: Run,

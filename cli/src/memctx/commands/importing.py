@@ -28,15 +28,27 @@ PATIENCE_SECONDS = 60.0
 
 
 @click.command("import", cls=Command)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--agent", type=click.Choice(tuple(AGENTS)), default="auto", show_default=True)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True, allow_dash=True))
+@click.option(
+    "--agent",
+    type=click.Choice(tuple(AGENTS)),
+    default="auto",
+    show_default=True,
+    help="Whose transcripts to read.",
+)
 @click.option(
     "--since", type=time_option, metavar="TIME", help="Only files written since: a day, or 7d."
 )
 @click.option("--dry-run", is_flag=True, help="Read and count, send nothing.")
 @click.option("--force", is_flag=True, help="Read files again that have not changed.")
 @click.option("--no-thinking", is_flag=True, help="Leave out what the agents thought.")
-@click.option("--privacy", type=options.STORED_PRIVACY, default="TEAM", show_default=True)
+@click.option(
+    "--privacy",
+    type=options.STORED_PRIVACY,
+    default="TEAM",
+    show_default=True,
+    help="Who may see it: everyone, the team, or only you.",
+)
 @click.pass_obj
 def import_(
     run: Run,

@@ -45,7 +45,14 @@ def list_(run: Run) -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--owner", help="Who acts with it; by default NAME.")
-@click.option("--scope", "scopes", type=SCOPES, multiple=True, default=("read", "write"))
+@click.option(
+    "--scope",
+    "scopes",
+    type=SCOPES,
+    multiple=True,
+    default=("read", "write"),
+    help="What it may do: read, write, admin; repeat for more.",
+)
 @click.option("--expires", type=time_option, metavar="TIME", help="When it ends.")
 @click.pass_obj
 def create(

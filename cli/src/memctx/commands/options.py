@@ -25,7 +25,12 @@ def limit_option(default: int) -> Callable[[F], F]:
 
     def add(function: F) -> F:
         number = click.option(
-            "-n", "--limit", type=click.IntRange(min=1), default=default, show_default=True
+            "-n",
+            "--limit",
+            type=click.IntRange(min=1),
+            default=default,
+            show_default=True,
+            help="At most this many.",
         )
         everything = click.option("--all", "everything", is_flag=True, help="Without a limit.")
         return number(everything(function))

@@ -25,9 +25,9 @@ def patterns() -> None:
 
 
 @patterns.command("list")
-@click.option("--type", "kind", type=TYPES)
-@click.option("--tag")
-@click.option("--category")
+@click.option("--type", "kind", type=TYPES, help="What kind of lesson it is.")
+@click.option("--tag", help="With this tag.")
+@click.option("--category", help="A heading of your own.")
 @click.option("--deprecated/--current", default=None, help="Only those.")
 @click.option("--match", "words", help="Only those that hold these words.")
 @options.limit_option(20)
@@ -100,17 +100,29 @@ def show(run: Run, pattern: str) -> None:
 
 @patterns.command("add")
 @click.argument("name")
-@click.option("--type", "kind", type=TYPES, required=True)
+@click.option("--type", "kind", type=TYPES, required=True, help="What kind of lesson it is.")
 @click.option("--description", default="", help="Text, @FILE, or - for standard input.")
 @click.option("--body", default="", help="Text, @FILE, or - for standard input.")
 @click.option("--example", default="", help="Text, @FILE, or - for standard input.")
-@click.option("--category", default="")
-@click.option("--confidence", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option("--tag", "tags", multiple=True)
+@click.option("--category", default="", help="A heading of your own.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="How sure it is, 0 to 1.",
+)
+@click.option("--tag", "tags", multiple=True, help="With this tag.")
 @click.option("--cite", "cites", multiple=True, metavar="PATH[#SYMBOL]", help="Where it is seen.")
 @click.option("--session", help="The session it was learned in.")
 @click.option("--parent", help="The pattern it refines.")
-@click.option("--privacy", type=options.PRIVACY, default="TEAM", show_default=True)
+@click.option(
+    "--privacy",
+    type=options.PRIVACY,
+    default="TEAM",
+    show_default=True,
+    help="Who may see it; EPHEMERAL is looked at and not stored.",
+)
 @click.pass_obj
 def add(
     run: Run,
@@ -158,17 +170,24 @@ def _citation(text: str) -> dict[str, JsonValue]:
 
 @patterns.command("edit")
 @click.argument("pattern")
-@click.option("--name")
-@click.option("--type", "pattern_type", type=TYPES)
+@click.option("--name", help="What it is called.")
+@click.option("--type", "pattern_type", type=TYPES, help="What kind of lesson it is.")
 @click.option("--description", help="Text, @FILE, or - for standard input.")
 @click.option("--body", help="Text, @FILE, or - for standard input.")
 @click.option("--example", help="Text, @FILE, or - for standard input.")
-@click.option("--category")
-@click.option("--confidence", type=click.FloatRange(0, 1))
-@click.option("--deprecated/--current", default=None)
-@click.option("--privacy", "privacy_level", type=options.STORED_PRIVACY)
-@click.option("--add-tag", "tags_add", multiple=True)
-@click.option("--remove-tag", "tags_remove", multiple=True)
+@click.option("--category", help="A heading of your own.")
+@click.option("--confidence", type=click.FloatRange(0, 1), help="How sure it is, 0 to 1.")
+@click.option(
+    "--deprecated/--current", default=None, help="Mark as no longer good, or as good again."
+)
+@click.option(
+    "--privacy",
+    "privacy_level",
+    type=options.STORED_PRIVACY,
+    help="Who may see it; EPHEMERAL is looked at and not stored.",
+)
+@click.option("--add-tag", "tags_add", multiple=True, help="Add a tag.")
+@click.option("--remove-tag", "tags_remove", multiple=True, help="Take a tag off.")
 @options.base_option
 @click.pass_obj
 def edit(run: Run, /, pattern: str, if_match: str | None, **fields: Field) -> None:

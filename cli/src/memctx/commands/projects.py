@@ -95,8 +95,8 @@ def add(run: Run, slug: str | None, remotes: tuple[str, ...], parent: str | None
 @click.argument("project")
 @click.option("--slug", help="Its new name.")
 @click.option("--parent", help="The project it is a part of: slug or id.")
-@click.option("--add-remote", multiple=True)
-@click.option("--remove-remote", multiple=True)
+@click.option("--add-remote", multiple=True, help="A git remote that it has as well.")
+@click.option("--remove-remote", multiple=True, help="A git remote that it no longer has.")
 @click.pass_obj
 def edit(
     run: Run,

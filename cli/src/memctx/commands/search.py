@@ -26,7 +26,14 @@ INDENT = "      "
 
 @click.command(cls=Command)
 @click.argument("query", nargs=-1, required=True)
-@click.option("-n", "--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 100),
+    default=10,
+    show_default=True,
+    help="At most this many hits.",
+)
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind.")
 @click.option("--tag", "tags", multiple=True, help="Only what has this tag.")
 @click.option("--all-tags", is_flag=True, help="Only what has every --tag, not any.")

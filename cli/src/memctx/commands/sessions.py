@@ -29,9 +29,9 @@ def sessions() -> None:
 
 
 @sessions.command("list")
-@click.option("--status", type=click.Choice(("active", "archived")))
-@click.option("--tag")
-@click.option("--agent")
+@click.option("--status", type=click.Choice(("active", "archived")), help="active or archived.")
+@click.option("--tag", help="With this tag.")
+@click.option("--agent", help="The agent, such as claude-code.")
 @options.span_options
 @options.limit_option(20)
 @click.pass_obj
@@ -118,12 +118,18 @@ def _print_message(run: Run, message: doc.Message) -> None:
 
 
 @sessions.command("add")
-@click.option("--title", required=True)
+@click.option("--title", required=True, help="What it is called.")
 @click.option("--description", default="", help="Text, @FILE, or - for standard input.")
-@click.option("--summary", default="")
-@click.option("--agent", default="")
-@click.option("--tag", "tags", multiple=True)
-@click.option("--privacy", type=options.PRIVACY, default="TEAM", show_default=True)
+@click.option("--summary", default="", help="What came of it.")
+@click.option("--agent", default="", help="The agent, such as claude-code.")
+@click.option("--tag", "tags", multiple=True, help="With this tag.")
+@click.option(
+    "--privacy",
+    type=options.PRIVACY,
+    default="TEAM",
+    show_default=True,
+    help="Who may see it; EPHEMERAL is looked at and not stored.",
+)
 @click.option(
     "--message",
     "messages",
@@ -181,13 +187,18 @@ def append(run: Run, session: str, messages: tuple[str, ...]) -> None:
 
 @sessions.command("edit")
 @click.argument("session")
-@click.option("--title")
+@click.option("--title", help="What it is called.")
 @click.option("--description", help="Text, @FILE, or - for standard input.")
 @click.option("--summary", help="Text, @FILE, or - for standard input.")
-@click.option("--status", type=click.Choice(("active", "archived")))
-@click.option("--privacy", "privacy_level", type=options.STORED_PRIVACY)
-@click.option("--add-tag", "tags_add", multiple=True)
-@click.option("--remove-tag", "tags_remove", multiple=True)
+@click.option("--status", type=click.Choice(("active", "archived")), help="active or archived.")
+@click.option(
+    "--privacy",
+    "privacy_level",
+    type=options.STORED_PRIVACY,
+    help="Who may see it; EPHEMERAL is looked at and not stored.",
+)
+@click.option("--add-tag", "tags_add", multiple=True, help="Add a tag.")
+@click.option("--remove-tag", "tags_remove", multiple=True, help="Take a tag off.")
 @options.base_option
 @click.pass_obj
 def edit(run: Run, /, session: str, if_match: str | None, **fields: Field) -> None:

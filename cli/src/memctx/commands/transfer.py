@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from memctx.cli import Command
 from memctx.errors import LocalFailure
+from memctx.files import private_file
 from memctx.run import Run
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from sync_agent.client import HubClient
 
 PIECE_BYTES = 256 * 1024
@@ -35,14 +34,16 @@ def export(run: Run, *, file: Path, force: bool) -> None:
 
     FILE is - for standard output. API keys are not part of it.
     """
+    if file == STDIO and run.out.as_json:
+        raise click.UsageError("--json needs a FILE: standard output holds the export")
+    if file != STDIO and file.exists() and not force:
+        raise click.UsageError(f"{file} exists; --force writes over it")
     with run.hub_or_embedded() as client:
         if file == STDIO:
-            if run.out.as_json:
-                raise click.UsageError("--json needs a FILE: standard output holds the export")
             size = _write(client, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            size = _write_file(client, file, force=force)
+            size = _write_file(client, file)
     run.out.note(f"{size} bytes written to {file}")
     if file != STDIO:
         run.out.finish({"file": str(file), "bytes": size})
@@ -56,13 +57,11 @@ def _write(client: HubClient, target: BinaryIO) -> int:
     return size
 
 
-def _write_file(client: HubClient, file: Path, *, force: bool) -> int:
+def _write_file(client: HubClient, file: Path) -> int:
     """Writes to a temporary file first: FILE is complete or not there."""
-    if file.exists() and not force:
-        raise click.UsageError(f"{file} exists; --force writes over it")
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb", opener=_private) as target:
+        with private_file(temporary) as target:
             size = _write(client, target)
             target.flush()
             os.fsync(target.fileno())
@@ -73,10 +72,6 @@ def _write_file(client: HubClient, file: Path, *, force: bool) -> int:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     return size
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
 
 
 def is_export(path: Path) -> bool:
@@ -96,22 +91,20 @@ def restore(run: Run, files: Iterable[Path], *, dry_run: bool) -> None:
     """Sends exports to the hub and reports what was new."""
     if dry_run:
         raise click.UsageError("--dry-run is for transcripts; an export is taken in without it")
-    total: dict[str, JsonValue] = {"projects": 0, "events": 0, "skipped": 0}
+    projects = events = skipped = 0
     with run.hub_or_embedded() as client:
         for file in files:
-            done = cast("dict[str, int]", client.restore(_pieces(file)))
-            for name in total:
-                total[name] = cast("int", total[name]) + done[name]
-    run.out.note(
-        f"{total['events']} events of {total['projects']} projects taken in,"
-        f" {total['skipped']} were there"
-    )
-    run.out.finish(total, count=cast("int", total["events"]))
+            done = client.restore(_pieces(file))
+            projects += done["projects"]
+            events += done["events"]
+            skipped += done["skipped"]
+    run.out.note(f"{events} events of {projects} projects taken in, {skipped} were there")
+    run.out.finish({"projects": projects, "events": events, "skipped": skipped}, count=events)
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
     if file == STDIO:
-        while piece := sys.stdin.buffer.read1(PIECE_BYTES):
+        while piece := os.read(sys.stdin.fileno(), PIECE_BYTES):
             yield piece
         return
     with file.open("rb") as source:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memctx.files import private_file
 from memory_core.errors import ContextError
 
 if TYPE_CHECKING:
@@ -151,10 +152,6 @@ def _load(path: Path) -> dict[str, Entry]:
 def _store(path: Path, value: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with temporary.open("w", opener=_private) as file:
-        json.dump(value, file)
+    with private_file(temporary) as file:
+        file.write(json.dumps(value).encode())
     temporary.replace(path)
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)

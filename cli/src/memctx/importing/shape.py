@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from pydantic import JsonValue
 
-from memory_core.canonical import canonical_json, clean_text
+from memory_core.canonical import MAX_DEPTH, canonical_json, check_json, clean_text
+from memory_core.errors import InvalidInput
 from memory_core.fields import MAX_LINE, MAX_METADATA_BYTES, MAX_TEXT
 from memory_core.redaction import redact_text, redact_value
 from memory_core.transcripts import CheckpointItem, MessageItem, SessionEnd, SessionItem
@@ -44,12 +46,25 @@ class Redactor:
         return " ".join(printable.split())[:MAX_LINE]
 
     def metadata(self, value: Mapping[str, JsonValue]) -> Body:
-        """Returns metadata redacted; empty if it would be too large."""
-        done, counts = redact_value(dict(value), self.level)
-        self.counts.update(counts)
-        if not isinstance(done, dict) or len(canonical_json(done)) > MAX_METADATA_BYTES:
+        """Returns metadata redacted; empty if it is too large or cannot be stored."""
+        try:
+            done, counts = redact_value(_clean(dict(value)), self.level)
+            check_json(done)
+            size = len(canonical_json(done))
+        except InvalidInput:
             return {}
-        return done
+        self.counts.update(counts)
+        return done if isinstance(done, dict) and size <= MAX_METADATA_BYTES else {}
+
+
+def _clean(value: JsonValue, depth: int = MAX_DEPTH) -> JsonValue:
+    if isinstance(value, str):
+        return clean_text(value)
+    if depth == 0:
+        return value
+    if isinstance(value, dict):
+        return {clean_text(key): _clean(item, depth - 1) for key, item in value.items()}
+    return [_clean(item, depth - 1) for item in value] if isinstance(value, list) else value
 
 
 def plain_line(text: str) -> str:
@@ -60,7 +75,8 @@ def plain_line(text: str) -> str:
 def paths(names: Iterable[str]) -> list[JsonValue]:
     """Returns file names as the hub takes them: printable, each once, 2,000 at most."""
     kept = ("".join(c if c.isprintable() else "\ufffd" for c in clean_text(n)) for n in names)
-    return [*dict.fromkeys(name[:MAX_PATH] for name in kept if name)][:MAX_PATHS]
+    unique = dict.fromkeys(name[:MAX_PATH] for name in kept if name)
+    return [*islice(unique, MAX_PATHS)]
 
 
 def message_body(item: MessageItem, redactor: Redactor) -> Body | None:

@@ -22,10 +22,8 @@ async def verify(services: Services, caller: Caller) -> Document:
     what the log says.
     """
     caller.require(ADMIN)
-    reports: list[Document] = []
     async with services.uow.read(viewer_of(caller)) as tx:
-        for project_id in await tx.all_project_ids():
-            reports.append(await _verify_project(tx, project_id))
+        reports = [await _verify_project(tx, found) for found in await tx.all_project_ids()]
     return {
         "ok": all(report["ok"] for report in reports),
         "projects": [*reports],

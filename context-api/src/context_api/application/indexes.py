@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Progress
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from memory_core.embedding.port import Embedder
 from memory_core.errors import ContextError
+from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Progress
 from memory_core.records import Document, Ref
 
 INSTALL_MODEL = "memctx model install"
@@ -34,8 +34,14 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
     def pending_texts(self, limit: int) -> list[tuple[str, str]]:
         """Returns (content hash, text) of chunks that have no vector yet."""
 
-    def put_vectors(self, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+    def use_model(self, model: str, dimension: int) -> None:
+        """Makes a model the one whose vectors are used, and waited for."""
+
+    def put_vectors(self, model: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
         """Stores vectors by content hash."""
+
+    def purge(self) -> int:
+        """Deletes vectors that nothing needs; returns how many."""
 
     def mark_dead(self, content_hash: str, reason: str) -> None:
         """Gives up on a chunk that cannot be embedded."""
@@ -63,6 +69,7 @@ class Indexes:
     embedder: Embedder | None = None
     missing: ContextError | None = None
     state: IndexerState = field(default_factory=IndexerState)
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def try_embedder(self) -> bool:
         """Loads the embedder if it is not there yet; says if it is now.
@@ -72,12 +79,17 @@ class Indexes:
         if self.embedder is not None:
             return True
         try:
-            self.embedder = self.load_embedder()
+            embedder = self.load_embedder()
+            self.store.use_model(embedder.model, embedder.dimension)
         except ContextError as error:
             self.missing = error
             return False
-        self.missing = None
+        self.embedder, self.missing = embedder, None
         return True
+
+    def lock(self, project_id: str) -> asyncio.Lock:
+        """Returns the lock under which one project's words are indexed."""
+        return self.locks.setdefault(project_id, asyncio.Lock())
 
     async def progress(self, project_id: str) -> Progress:
         """Returns how far a project is indexed."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
 from memory_core.events import Event, EventDraft
+from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Kind, Ref
 
 
@@ -132,8 +133,10 @@ class Records(Protocol):
     async def stored(self, kind: Kind, record_id: str) -> Document | None:
         """Returns a record of the tenant also if it is deleted or hidden."""
 
-    async def many(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
-        """Returns those ``refs`` that are visible."""
+    async def many(
+        self, refs: Iterable[Ref], chosen: RecordFilter | None = None
+    ) -> dict[Ref, Document]:
+        """Returns those ``refs`` that are visible and pass the filter, if there is one."""
 
     async def project(self, name: str) -> Document | None:
         """Returns a visible project by id or slug, with its head and epoch."""

@@ -107,7 +107,7 @@ class _Intake:
             value: Any = json.loads(line)
             [(what, content)] = value.items()
             await self._take(what, content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidInput(f"line {self._number} is not of an export") from error
 
     async def _take(self, what: str, content: Any) -> None:

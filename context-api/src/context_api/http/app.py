@@ -88,8 +88,8 @@ def create_app(running: Running, options: HttpOptions | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.options = options
     app.state.metrics = metrics = Metrics()
@@ -107,10 +107,8 @@ def create_app(running: Running, options: HttpOptions | None = None) -> FastAPI:
 
 def openapi_document() -> dict[str, Any]:
     """Returns the description of the API; nothing runs for it."""
+    return create_app(_nothing).openapi()
 
-    @asynccontextmanager
-    async def never() -> AsyncIterator[Services]:
-        raise NotImplementedError
-        yield
 
-    return create_app(never).openapi()
+def _nothing() -> AbstractAsyncContextManager[Services]:
+    raise RuntimeError("an application that only describes itself was started")

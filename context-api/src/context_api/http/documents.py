@@ -13,36 +13,48 @@ StoredPrivacy = Literal["PUBLIC", "TEAM", "PRIVATE"]
 Counts = dict[str, int]
 
 
-class Project(Answer):
-    """A repository or submodule."""
+class Record(Answer):
+    """What every record carries: whose it is, and where it stands in its project's log."""
 
     id: Uuid
-    slug: str
-    identity: str
-    remotes: list[str]
-    parent_id: Uuid | None
     owner: str
-    head: int
-    indexed_seq: int
-    epoch: str
+    deleted: bool
+    erased: bool
     version: int
     last_op: Uuid
+    seq: int
+    created_seq: int
     created_at: Moment
     updated_at: Moment
 
 
-class Session(Answer):
-    """One conversation with an agent."""
+class OfProject(Record):
+    """A record of a project; ``project`` is its slug."""
 
-    id: Uuid
     project_id: Uuid
     project: str
+
+
+class Project(Record):
+    """A repository or submodule."""
+
+    slug: str
+    identity: str
+    remotes: list[str]
+    parent_id: Uuid | None
+    head: int
+    indexed_seq: int
+    epoch: str
+
+
+class SessionState(OfProject):
+    """What the log says about a session."""
+
     agent: str
     title: str
     description: str
     summary: str
     privacy_level: StoredPrivacy
-    owner: str
     status: SessionStatus
     parent_session_id: Uuid | None
     source_id: str | None
@@ -53,14 +65,19 @@ class Session(Answer):
     files_changed: list[str]
     metadata: dict[str, JsonValue]
     tags: list[str]
-    version: int
-    last_op: Uuid
-    seq: int
-    created_seq: int
-    created_at: Moment
-    updated_at: Moment
+
+
+class Session(SessionState):
+    """One conversation with an agent, and how often contexts took from it."""
+
     access_count: int
     last_accessed: Moment | None
+
+
+class PastSession(SessionState):
+    """A session as it was at a position of its project's log."""
+
+    as_of: int
 
 
 class StoredSession(Session):
@@ -85,11 +102,9 @@ class NotStored(Answer):
     redactions: Counts
 
 
-class Message(Answer):
+class Message(OfProject):
     """One turn of a session."""
 
-    id: Uuid
-    project_id: Uuid
     session_id: Uuid
     position: int
     role: Role
@@ -97,11 +112,8 @@ class Message(Answer):
     text: str
     tool_name: str | None
     source_id: str | None
-    created_at: Moment
     token_count: int | None
     metadata: dict[str, JsonValue]
-    owner: str
-    seq: int
 
 
 class MessagePage(Answer):
@@ -122,12 +134,9 @@ class Appended(Answer):
     head: int
 
 
-class Checkpoint(Answer):
+class Checkpoint(OfProject):
     """A saved state of work."""
 
-    id: Uuid
-    project_id: Uuid
-    project: str
     session_id: Uuid | None
     description: str
     next_steps: str
@@ -138,10 +147,7 @@ class Checkpoint(Answer):
     tasks_completed: list[str]
     metadata: dict[str, JsonValue]
     privacy_level: StoredPrivacy
-    owner: str
     source_id: str | None
-    created_at: Moment
-    seq: int
 
 
 class PatternCitation(Answer):
@@ -153,12 +159,9 @@ class PatternCitation(Answer):
     commit: str | None
 
 
-class Pattern(Answer):
+class Pattern(OfProject):
     """A reusable lesson."""
 
-    id: Uuid
-    project_id: Uuid
-    project: str
     pattern_type: PatternType
     name: str
     description: str
@@ -178,14 +181,7 @@ class Pattern(Answer):
     tags: list[str]
     metadata: dict[str, JsonValue]
     privacy_level: StoredPrivacy
-    owner: str
     source_id: str | None
-    version: int
-    last_op: Uuid
-    seq: int
-    created_seq: int
-    created_at: Moment
-    updated_at: Moment
 
 
 class UpdatedPattern(Pattern):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query
 from pydantic import Field, StringConstraints
@@ -18,6 +18,7 @@ from context_api.application.requests import (
     ProjectName,
     SessionFilter,
 )
+from context_api.application.requests import Query as Question
 from context_api.application.services import Services
 from context_api.domain.caller import Caller
 from context_api.http.auth import caller_of, services_of
@@ -137,7 +138,7 @@ class ReadEvents(Input):
 class SearchParameters(Input):
     """A search as the parameters of a GET."""
 
-    q: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+    q: Question
     project: ProjectName | None = None
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
 
@@ -181,9 +182,9 @@ class PatchPattern(UpdatePattern):
 def own(body: Input, kind: type[OwnBody]) -> OwnBody:
     """Returns the part of a checked body that belongs to the operation itself."""
     names = kind.model_fields
-    return kind.model_construct(
-        body.model_fields_set & names.keys(), **{name: getattr(body, name) for name in names}
-    )
+    values = {name: getattr(body, name) for name in names}
+    made = kind.model_construct(body.model_fields_set & names.keys(), **values)
+    return cast("OwnBody", made)
 
 
 def operation(kind: Kind, record_id: str | None, body: Body, base: str | None = None) -> Operation:

@@ -24,11 +24,12 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_LOGGED_PATH = 300
 FRAMES = 12
 
-_DOCS = "default-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net https://fastapi.tiangolo.com"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
+    "content-security-policy": _POLICY,
 }
 
 
@@ -63,7 +64,7 @@ class Edge:
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
-                _add_headers(MutableHeaders(raw=message["headers"]), scope["path"], request_id)
+                _add_headers(MutableHeaders(raw=message["headers"]), request_id)
             elif message["type"] == "http.response.body":
                 answer.sent_bytes += len(message.get("body", b""))
                 answer.complete = not message.get("more_body", False)
@@ -126,12 +127,10 @@ def _path(scope: Scope) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:MAX_LOGGED_PATH])
 
 
-def _add_headers(headers: MutableHeaders, path: str, request_id: str) -> None:
+def _add_headers(headers: MutableHeaders, request_id: str) -> None:
     headers["x-request-id"] = request_id
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    policy = _DOCS if path == "/docs" else "default-src 'none'"
-    headers.setdefault("content-security-policy", f"{policy}; frame-ancestors 'none'")
 
 
 def _log_failure(scope: Scope, error: Exception) -> None:

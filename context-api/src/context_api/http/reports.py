@@ -40,8 +40,11 @@ class Conflict(Answer):
     author: str
     resolution: str | None
     resolved_by: str | None
-    created_at: Moment
+    version: int
+    last_op: Uuid
     seq: int
+    created_at: Moment
+    updated_at: Moment
 
 
 class ConflictList(Answer):
@@ -51,7 +54,10 @@ class ConflictList(Answer):
 
 
 class Hit(Answer):
-    """Something recalled, with where it comes from."""
+    """Something recalled, with where it comes from.
+
+    ``repeats`` are records that say the same and were left out.
+    """
 
     kind: RecalledKind
     id: Uuid
@@ -65,6 +71,7 @@ class Hit(Answer):
     author: str
     role: str | None
     created_at: Moment
+    repeats: list[Uuid]
     explain: dict[str, JsonValue] | None = None
 
 
@@ -78,6 +85,7 @@ class SearchAnswer(Answer):
     indexed_seq: int
     head: int
     took_ms: float
+    timings_ms: dict[str, float] | None = None
 
 
 class PackItem(Answer):
@@ -180,6 +188,7 @@ class Rebuild(Answer):
     before: str
     after: str
     equal: bool
+    projects: int
     took_ms: float
 
 
@@ -214,6 +223,7 @@ class DegradedPart(Answer):
     """A part that does not work, and how to mend it."""
 
     part: str
+    reason: str
     mend: str
 
 
@@ -226,6 +236,7 @@ class Status(Answer):
     model: ModelState
     index: list[IndexState]
     degraded: list[DegradedPart]
+    started_at: Moment
     uptime_s: float
     sqlite_version: str | None
 

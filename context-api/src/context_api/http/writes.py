@@ -54,15 +54,13 @@ async def remove(
     return empty()
 
 
-def created(written: Written, *, tagged: bool, **more: int | list[str]) -> Json:
+def created(written: Written, more: Document | None = None, *, tagged: bool) -> Json:
     """Answers 201 for what is new and 200 for what was there or is not kept."""
     replayed = written.replayed
     if not written.stored:
         unstored: Document = {"stored": False, "redactions": {**written.redactions}}
         return answer(unstored, replayed=replayed)
-    document: Document = dict(written.document or {})
-    for name, value in more.items():
-        document[name] = [*value] if isinstance(value, list) else value
+    document: Document = {**(written.document or {}), **(more or {})}
     return answer(document, 201 if written.created else 200, replayed=replayed, tagged=tagged)
 
 

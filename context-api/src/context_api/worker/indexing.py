@@ -8,17 +8,14 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import structlog
 
-from context_api.application.index_records import index_record
-from context_api.application.ports import ReadTx, Viewer
+from context_api.application.indexing import catch_up, indexer_of
 from context_api.application.services import Services
 from memory_core.clock import now
 from memory_core.embedding.port import Embedder
 from memory_core.errors import ContextError
-from memory_core.records import RECALLED_KINDS, Document, Kind, Ref
 
 POLL_S = 2.0
 RETRY_S = 5.0
-CHANGES = 500
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +75,7 @@ class Indexer:
         """Takes one batch of every project that is behind; says if there was any."""
         worked = False
         for tenant_id in await self._services.uow.tenants():
-            viewer = Viewer(tenant_id=tenant_id, actor="", sees_private=True)
+            viewer = indexer_of(tenant_id)
             async with self._services.uow.read(viewer) as tx:
                 project_ids = await tx.all_project_ids()
             for project_id in project_ids:
@@ -108,59 +105,23 @@ class Indexer:
                 raise
             self._embed_singly(embedder, pending)
             return
-        good = np.isfinite(vectors).all(axis=1)
+        good = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
         hashes = [content_hash for content_hash, _ in pending]
-        self._store.put_vectors(
-            [(hashes[row], vectors[row]) for row in range(len(hashes)) if good[row]]
-        )
-        for row in np.flatnonzero(~good):
-            self._store.mark_dead(hashes[int(row)], "the embedder gave numbers that are not finite")
+        self._store.put_vectors(embedder.model, [(hashes[row], vectors[row]) for row in good])
+        for row in set(range(len(hashes))).difference(good):
+            self._store.mark_dead(hashes[row], "the embedder gave numbers that are not finite")
 
     def _embed_singly(self, embedder: Embedder, pending: list[tuple[str, str]]) -> None:
         """Finds the texts that a batch failed on; all failing means that the embedder is down."""
-        failed: list[tuple[str, ContextError]] = []
+        failed: list[tuple[str, str]] = []
         for content_hash, text in pending:
             try:
                 vector = embedder.embed([text])[0]
             except ContextError as error:
-                failed.append((content_hash, error))
+                failed.append((content_hash, f"{error.code}: {error.detail}"))
                 if len(failed) > len(pending) // 2:
                     raise
             else:
-                self._store.put_vectors([(content_hash, vector)])
-        for content_hash, error in failed:
-            self._store.mark_dead(content_hash, f"{error.code}: {error.detail}")
-
-
-async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
-    """Indexes the next changes of a project's log; says if there were any.
-
-    Reads the rows as they are now, never what an event said, so repeating it is harmless.
-    """
-    store = services.indexes.store
-    progress = await services.indexes.progress(project_id)
-    async with services.uow.read(viewer) as tx:
-        changes = await tx.log.changes(project_id, progress.lexical_seq, CHANGES)
-        if not changes:
-            return False
-        refs = {Ref(change.kind, change.record_id) for change in changes}
-        refs = {ref for ref in refs if ref.kind in RECALLED_KINDS}
-        live = await tx.records.many(refs)
-        sessions = await _sessions_of(tx, live)
-    records = [
-        index_record(ref, document, sessions.get(str(document.get("session_id"))))
-        for ref, document in live.items()
-    ]
-    gone = [ref for ref in refs if ref not in live]
-    upto = changes[-1].seq
-    await asyncio.to_thread(store.apply, project_id, upto, records, gone)
-    return True
-
-
-async def _sessions_of(tx: ReadTx, live: dict[Ref, Document]) -> dict[str, Document]:
-    """Returns the sessions of live messages, whose title and privacy they share."""
-    ids = {
-        str(document["session_id"]) for ref, document in live.items() if ref.kind is Kind.MESSAGE
-    }
-    found = await tx.records.many(Ref(Kind.SESSION, identity) for identity in ids)
-    return {ref.id: document for ref, document in found.items()}
+                self._store.put_vectors(embedder.model, [(content_hash, vector)])
+        for content_hash, reason in failed:
+            self._store.mark_dead(content_hash, reason)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from memory_core.redaction.kinds import placeholder
-from memory_core.redaction.rules import Span, Subject
+from memory_core.redaction.rules import Evidence, Span, Subject
 
 _BEGIN: Final = "-----BEGIN "
 _END: Final = "-----END "
@@ -37,22 +37,29 @@ def drop_private(text: str) -> tuple[str, int]:
     """Replaces what stands between ``<private>`` and ``</private>``; returns text and count.
 
     Tags nest and know no case; one that is never closed reaches to the end of the text.
+    Directly after a word, as in ``Local<Private>``, an unclosed one is a type of some language.
     """
+    tags = [*_OPEN_OR_CLOSE.finditer(text)]
+    last_close = max((tag.start() for tag in tags if tag[1]), default=-1)
     pieces: list[str] = []
     depth = count = kept_from = 0
-    for tag in _OPEN_OR_CLOSE.finditer(text):
+    for tag in tags:
         if tag[1]:
             if depth == 1:
                 kept_from = tag.end()
             depth = max(0, depth - 1)
-            continue
-        if depth == 0:
-            pieces += [text[kept_from : tag.start()], placeholder("private")]
-            count += 1
-        depth += 1
+        elif depth or tag.start() < last_close or not _after_word(text, tag.start()):
+            if depth == 0:
+                pieces += [text[kept_from : tag.start()], placeholder("private")]
+                count += 1
+            depth += 1
     if depth == 0:
         pieces.append(text[kept_from:])
     return "".join(pieces), count
+
+
+def _after_word(text: str, position: int) -> bool:
+    return position > 0 and (text[position - 1].isalnum() or text[position - 1] == "_")
 
 
 def find_private_keys(subject: Subject) -> Iterator[Span]:
@@ -62,10 +69,10 @@ def find_private_keys(subject: Subject) -> Iterator[Span]:
         yield from _find_armoured(text)
     if "Private-Lines: " in text:
         for match in _PUTTY.finditer(text):
-            yield Span(match.start(1), match.end(1), "private_key", specific=True)
+            yield Span(match.start(1), match.end(1), "private_key", Evidence.FORM)
     if '"kty' in text:
         for match in _JWK_MEMBER.finditer(text):
-            yield Span(match.start(1), match.end(1), "private_key", specific=True)
+            yield Span(match.start(1), match.end(1), "private_key", Evidence.FORM)
 
 
 def _find_armoured(text: str) -> Iterator[Span]:
@@ -77,7 +84,7 @@ def _find_armoured(text: str) -> Iterator[Span]:
             limit = following if following >= 0 else len(text)
             end = _end_of_block(text, head.end(), limit)
             if end > head.end():
-                yield Span(position, end, "private_key", specific=True)
+                yield Span(position, end, "private_key", Evidence.FORM)
                 ends.append(end)
         position = following
     yield from _find_headless(text, frozenset(ends))
@@ -99,7 +106,7 @@ def _find_headless(text: str, known: frozenset[int]) -> Iterator[Span]:
         if tail.end() not in known:
             start = _start_of_last_lines(text, max(floor, tail.start() - 8192), tail.start())
             if _SUBSTANCE.search(text, start, tail.start()):
-                yield Span(start, tail.end(), "private_key", specific=True)
+                yield Span(start, tail.end(), "private_key", Evidence.FORM)
         floor = tail.end()
 
 

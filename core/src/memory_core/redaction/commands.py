@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from memory_core.redaction.rules import Span, Subject
+from memory_core.redaction.rules import Evidence, Span, Subject
 from memory_core.redaction.values import is_mixed, is_path, is_stand_in
 
 _REACH: Final = 400
@@ -15,15 +15,17 @@ _VALUE: Final = r"(?P<secret>[^\s\"'`\\|;]{3,200}+)"
 
 
 def _is_password(value: str) -> bool:
-    return not is_stand_in(value) and not value.startswith(("-", "$"))
+    if is_stand_in(value) or is_stand_in(value.rstrip(">)]}")):
+        return False
+    return not value.startswith(("-", "$", ":"))
 
 
 def _is_attached(value: str) -> bool:
-    return _is_password(value) and not is_path(value) and not value.startswith(":")
+    return _is_password(value) and not is_path(value)
 
 
 def _is_mixed_password(value: str) -> bool:
-    return _is_password(value) and is_mixed(value) and "/" not in value
+    return _is_password(value) and is_mixed(value) and not set(value) & set("/(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,17 @@ def _flag(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII)
 
 
-_USER_AND: Final = r"\\*[\"']?[^\s:\"'$\\]{1,80}:" + _VALUE
+_USER_AND: Final = r"\\*[\"']?[^\s:\"'$\\]{0,80}\\*[\"']?:\\*[\"']?" + _VALUE
 
 COMMAND_RULES: Final[tuple[CommandRule, ...]] = (
-    CommandRule("basic_auth", " -u", _flag(r" -u ?" + _USER_AND), ("curl", "http", "wget", "xh ")),
+    CommandRule(
+        "basic_auth", " -u", _flag(r" -u {0,3}" + _USER_AND), ("curl", "http", "wget", "xh ")
+    ),
     CommandRule(
         "basic_auth",
         " --",
-        _flag(r" --(?:proxy-)?user[ =]" + _USER_AND),
-        ("curl", "http", "wget"),
+        _flag(r" --(?:(?:proxy-)?user|auth)[ =]{1,3}" + _USER_AND),
+        ("curl", "http", "wget", "xh "),
     ),
     CommandRule("basic_auth", " -U", _flag(r" -U ?" + _USER_AND), ("curl",)),
     CommandRule("basic_auth", " -a", _flag(r" -a " + _USER_AND), ("http", "xh ")),
@@ -73,6 +77,12 @@ COMMAND_RULES: Final[tuple[CommandRule, ...]] = (
         _flag(r" -w[ ]\\*[\"']?" + _VALUE),
         ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami"),
     ),
+    CommandRule(
+        "password",
+        "rabbitmqctl",
+        _flag(r"rabbitmqctl (?:add_user|change_password) \S{1,80} " + _VALUE),
+        (),
+    ),
     CommandRule("password", "pass:", _flag(r"pass:" + _VALUE), ("-pass", "-passin", "-passout")),
     CommandRule(
         "password", "htpasswd", _flag(r"htpasswd -\w{0,6}b\w{0,6} \S{1,80} \S{1,80} " + _VALUE), ()
@@ -87,7 +97,12 @@ COMMAND_RULES: Final[tuple[CommandRule, ...]] = (
         ),
         (),
     ),
-    CommandRule("password", " password ", _flag(r" password " + _VALUE), ("login ",)),
+    CommandRule(
+        "password",
+        "password ",
+        _flag(r"login\s{1,8}\S{1,80}\s{1,8}(?:port\s\S{1,20}\s{1,8})?password\s{1,8}" + _VALUE),
+        (),
+    ),
 )
 
 
@@ -111,7 +126,7 @@ def _found_by(rule: CommandRule, text: str) -> Iterator[Span]:
         return
     for match in rule.flag.finditer(text):
         if _follows(text, match.start(), rule.commands) and rule.accept(match["secret"]):
-            yield Span(match.start("secret"), match.end("secret"), rule.kind, specific=False)
+            yield Span(match.start("secret"), match.end("secret"), rule.kind, Evidence.PLACE)
 
 
 def _follows(text: str, position: int, commands: tuple[str, ...]) -> bool:

@@ -10,23 +10,38 @@ from dataclasses import dataclass
 from typing import Final
 
 from memory_core.redaction.judge import looks_made
-from memory_core.redaction.rules import Span, Subject, compiled, not_stand_in
-from memory_core.redaction.values import is_code, is_mixed, is_scrambled, is_stand_in
+from memory_core.redaction.rules import (
+    Evidence,
+    Span,
+    Subject,
+    compiled,
+    not_stand_in,
+    starts_afresh,
+)
+from memory_core.redaction.values import (
+    character_classes,
+    is_code,
+    is_mixed,
+    is_scrambled,
+    is_stand_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ContextRule:
     """A pattern tried over the whole text when one of ``hints`` is in its lower-case form.
 
-    Group ``secret`` is what is taken out; ``accept`` decides about it. ``kind`` is the type;
-    ``specific`` tells whether the pattern proves that type.
+    Group ``secret`` is what is taken out, else all of the match; ``accept`` decides about it.
+    ``kind`` is the type; ``evidence`` what the pattern proves; ``afresh``
+    asks that no word goes on into the match.
     """
 
     kind: str
     hints: tuple[str, ...]
     pattern: str
     accept: Callable[[str], bool] = not_stand_in
-    specific: bool = True
+    evidence: Evidence = Evidence.FORM
+    afresh: bool = False
 
 
 def _is_bearer(value: str) -> bool:
@@ -37,6 +52,12 @@ def _is_bearer(value: str) -> bool:
 
 def _is_header_value(value: str) -> bool:
     return not is_stand_in(value) and len(value) >= 6 and any(c.isalnum() for c in value)
+
+
+def _is_bare_header(value: str) -> bool:
+    """Accepts what stands after ``Authorization:`` without a scheme, if it looks random."""
+    made = looks_made(value) or (character_classes(value) == 4 and not is_code(value))
+    return made and not is_stand_in(value)
 
 
 def _is_basic(value: str) -> bool:
@@ -67,21 +88,21 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
         rf"(?i:authorization){_GAP}[fFbB]?(?i:bearer|token|basic|apikey|api-key|bot|digest|negotiate|ghs|key)"
         r"[ \t:=+]{1,3}(?P<secret>[^\s\"'`\\,;<>{}$]{6,8192})",
         _is_header_value,
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "authorization_header",
         ("authorization",),
-        rf"(?i:authorization){_GAP}(?P<secret>[A-Za-z0-9+/=_.~:-]{{16,8192}})",
-        lambda value: not is_stand_in(value) and looks_made(value),
-        specific=False,
+        rf"(?i:authorization){_GAP}(?P<secret>[A-Za-z0-9+/=_.~:@-]{{16,8192}})",
+        _is_bare_header,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "authorization_header",
         ("bearer",),
         r"\b(?i:bearer)[ \t]{1,3}(?P<secret>[A-Za-z0-9+/=_.~:-]{8,8192})",
         _is_bearer,
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "basic_auth",
@@ -94,13 +115,13 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
         ("identified", "password '"),
         r"(?i:identified\s{1,4}(?:with\s\S{1,40}\s{1,4})?by|(?:with|encrypted|user|role)\s{1,4}(?:\S{1,64}\s{1,4})?password)"
         r"\s{1,4}'(?P<secret>[^'\n]{3,200})'",
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "url_password",
         ("@tcp(", "@unix("),
         r":(?P<secret>[^\s:\"'`@/\\]{1,128})@(?:tcp|unix)\(",
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "sentry_dsn",
@@ -111,16 +132,17 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
         "url_password",
         ("://",),
         r"://[^\s/:@\"'`<>()\[\]{}|\\]{0,120}"
-        r":(?P<secret>(?:\$\{[^}\s]{0,60}\}|\{\{[^}]{0,60}\}\}|<[\w -]{1,40}>|\[REDACTED:\w+\]|[^\s/\"'`<>(){}|\\]){1,256})@[\w\[$%{<.-]",
+        r":(?P<secret>(?:\$\{[^}\s]{0,60}\}|\{\{[^}]{0,60}\}\}|<[\w -]{1,40}>"
+        r"|[^\s/?\"'`<>(){}|\\]){1,256})@[\w\[$%{<.-]",
         _is_userinfo_password,
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "url_password",
         ("https://", "http://"),
         r"https?://(?P<secret>[A-Za-z0-9_.~-]{20,256})(?::x-oauth-basic)?@[\w.-]",
         lambda value: not is_stand_in(value) and looks_made(value),
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "presigned_url",
@@ -131,13 +153,14 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
         "cookie",
         ("cookie",),
         r"(?i:(?<![\w])(?:set-)?cookie)" + _GAP + r"(?P<list>[^\r\n\"'`]{8,8192})",
-        specific=False,
+        evidence=Evidence.PLACE,
     ),
     ContextRule(
         "discord_token",
         (".",),
-        r"[MNO](?<![A-Za-z0-9_.-][MNO])[A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,45}(?![A-Za-z0-9_.-])",
+        r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,45}(?![A-Za-z0-9_.-])",
         looks_made,
+        afresh=True,
     ),
     ContextRule(
         "password_hash",
@@ -178,8 +201,10 @@ def _found_by(rule: ContextRule, text: str) -> Iterator[Span]:
     for match in pattern.finditer(text):
         if rule.kind == "cookie":
             yield from _cookie_values(match)
+        elif rule.afresh and not starts_afresh(text, match.start(), alone=True):
+            continue
         elif rule.accept(match[group]):
-            yield Span(match.start(group), match.end(group), rule.kind, rule.specific)
+            yield Span(match.start(group), match.end(group), rule.kind, rule.evidence)
 
 
 def _cookie_values(header: re.Match[str]) -> Iterator[Span]:
@@ -187,7 +212,7 @@ def _cookie_values(header: re.Match[str]) -> Iterator[Span]:
     for cookie in _COOKIE.finditer(header["list"]):
         if _is_cookie_value(cookie["secret"]):
             start, end = cookie.span("secret")
-            yield Span(offset + start, offset + end, "cookie", specific=False)
+            yield Span(offset + start, offset + end, "cookie", Evidence.PLACE)
 
 
 def _find_aws_secrets(text: str) -> Iterator[Span]:
@@ -199,5 +224,5 @@ def _find_aws_secrets(text: str) -> Iterator[Span]:
         start = max(reached, access.start() - 200)
         for match in _AWS_SECRET.finditer(text, start, access.end() + 300):
             if is_scrambled(match[0], least=40) and not is_stand_in(match[0]):
-                yield Span(match.start(), match.end(), "aws_secret_key", specific=True)
+                yield Span(match.start(), match.end(), "aws_secret_key", Evidence.FORM)
         reached = access.end()

@@ -17,6 +17,7 @@ from memory_core.redaction.blocks import drop_private, find_private_keys
 from memory_core.redaction.commands import find_in_commands
 from memory_core.redaction.context import find_in_context
 from memory_core.redaction.encoded import decoded_runs
+from memory_core.redaction.environment import find_random_values
 from memory_core.redaction.kinds import (
     CATEGORY_OF,
     Category,
@@ -25,14 +26,14 @@ from memory_core.redaction.kinds import (
     placeholder_spans,
 )
 from memory_core.redaction.personal import find_cards, find_contacts, find_ssns
-from memory_core.redaction.rules import Detector, RuleSet, Span, Subject, subject_of
+from memory_core.redaction.rules import Detector, Evidence, RuleSet, Span, Subject, subject_of
 from memory_core.redaction.tokens_cloud import CLOUD_RULES
 from memory_core.redaction.tokens_code import CODE_RULES, MODEL_RULES
 from memory_core.redaction.tokens_services import SERVICE_RULES
+from memory_core.redaction.wrapped import with_next_lines
 
 # More rounds than nested findings can need; a bound, because the text may be hostile.
 _MAX_ROUNDS: Final = 8
-_SPECIFIC_WEIGHT: Final = 1 << 40
 
 find_tokens: Final = RuleSet(CLOUD_RULES, CODE_RULES, MODEL_RULES, SERVICE_RULES)
 _PLAIN: Final[tuple[Detector, ...]] = (
@@ -41,6 +42,7 @@ _PLAIN: Final[tuple[Detector, ...]] = (
     find_in_context,
     find_in_commands,
     find_assignments,
+    find_random_values,
 )
 
 
@@ -68,10 +70,10 @@ def redact_text(text: str, level: str = "TEAM") -> Redacted:
     """
     categories = categories_of(level)
     counts: Counter[str] = Counter()
-    if "<" in text:
-        text, dropped = drop_private(text)
-        counts += Counter(private=dropped)
     for _ in range(_MAX_ROUNDS):
+        if "<" in text:
+            text, dropped = drop_private(text)
+            counts += Counter(private=dropped)
         spans = find_spans(text, categories)
         if not spans:
             break
@@ -93,14 +95,21 @@ def find_spans(text: str, categories: frozenset[Category]) -> list[Span]:
         found += find_contacts(subject)
     if not found:
         return found
-    return _settled(_outside(found, placeholder_spans(text)))
+    starts = frozenset(span.start for span in found)
+    whole = [_whole(text, span, starts) for span in found]
+    return _settled(_outside(whole, placeholder_spans(text)))
+
+
+def _whole(text: str, span: Span, starts: frozenset[int]) -> Span:
+    breakable = span.evidence is Evidence.FORM or span.kind == "encoded_secret"
+    return with_next_lines(text, span, starts) if breakable else span
 
 
 def _find_encoded(subject: Subject) -> Iterator[Span]:
     for start, end, decoded in decoded_runs(subject):
         inner = subject_of(decoded)
         if any(True for detector in _PLAIN for _ in detector(inner)):
-            yield Span(start, end, "encoded_secret", specific=False)
+            yield Span(start, end, "encoded_secret", Evidence.PLACE)
 
 
 def _outside(spans: list[Span], taken: list[tuple[int, int]]) -> list[Span]:
@@ -125,24 +134,25 @@ def _outside(spans: list[Span], taken: list[tuple[int, int]]) -> list[Span]:
 def _settled(spans: Iterable[Span]) -> list[Span]:
     """Joins overlapping credentials, so that no part of any remains.
 
-    The type is that of the longest finding whose form proves it, else of the longest.
+    The type is that of the finding with the strongest evidence, of equal ones the longest.
     Personal data that overlaps a credential belongs to the credential.
     """
     joined: list[Span] = []
     personal: list[Span] = []
-    best = 0
+    best = (Evidence.RANDOM, 0)
     for span in sorted(spans):
         if CATEGORY_OF[span.kind] is not Category.CREDENTIAL:
             personal.append(span)
             continue
-        weight = span.end - span.start + (_SPECIFIC_WEIGHT if span.specific else 0)
+        strength = (span.evidence, span.end - span.start)
         if not joined or span.start >= joined[-1].end:
             joined.append(span)
-            best = weight
+            best = strength
             continue
-        winner = span if weight > best else joined[-1]
-        best = max(best, weight)
-        joined[-1] = winner._replace(start=joined[-1].start, end=max(joined[-1].end, span.end))
+        last = joined[-1]
+        winner = span if strength > best else last
+        best = max(best, strength)
+        joined[-1] = winner._replace(start=last.start, end=max(last.end, span.end))
     return _with_personal(joined, personal)
 
 

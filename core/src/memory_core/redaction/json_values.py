@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -9,11 +10,14 @@ from pydantic import JsonValue
 
 from memory_core.errors import InvalidInput
 from memory_core.redaction.engine import redact_text
-from memory_core.redaction.judge import Place, accepts, looks_made
+from memory_core.redaction.judge import accepts, looks_made
 from memory_core.redaction.kinds import categories_of, placeholder
 from memory_core.redaction.names import meaning_of
+from memory_core.redaction.places import Place
 
 _MAX_DEPTH: Final = 200
+_MAX_NAMED: Final = 4096
+_FLAG: Final = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,60}")
 _HEADERS: Final = ("authorization", "cookie")
 _NAMING_KEYS: Final = ("name", "key", "Name", "Key")
 _VALUE_KEYS: Final = frozenset(("value", "Value"))
@@ -79,20 +83,19 @@ def _redacted_list(
             result.append(_redacted_string(item, level, flag, Place.ARGUMENT, counts))
         else:
             result.append(_redacted(item, level, name, counts, depth))
-        flag = item.lstrip("-") if isinstance(item, str) and item.startswith("-") else ""
+        flag = item.lstrip("-") if isinstance(item, str) and _FLAG.fullmatch(item) else ""
     return result
 
 
 def _redacted_string(text: str, level: str, name: str, place: Place, counts: Counter[str]) -> str:
-    meaning = meaning_of(name) if name and len(text) <= 4096 else None
-    if meaning is not None and accepts(meaning, place, text):
-        specific = redact_text(text, level)
-        kind = (meaning.provider_kind if looks_made(text) else None) or meaning.kind
-        if len(specific.counts) == 1 and specific.text == placeholder(next(iter(specific.counts))):
-            kind = next(iter(specific.counts))
-        counts[kind] += 1
-        return placeholder(kind)
+    # A header's scheme and its parts are known by the header's name.
     prefix = f"{name}: " if name.lower().endswith(_HEADERS) else ""
     found = redact_text(prefix + text, level)
-    counts.update(found.counts)
-    return found.text.removeprefix(prefix)
+    rest = found.text.removeprefix(prefix)
+    meaning = meaning_of(name) if name and len(rest) <= _MAX_NAMED else None
+    if meaning is None or not accepts(meaning, place, rest):
+        counts.update(found.counts)
+        return rest
+    kind = (meaning.provider_kind if looks_made(rest) else None) or meaning.kind
+    counts[kind] += 1
+    return placeholder(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -13,10 +13,10 @@ from memory_core.redaction.values import words
 class Class(Enum):
     """How sure a name makes us, and what the value must look like to be taken out."""
 
-    PASSWORD = "password"  # chosen by people: short and pronounceable is possible
-    SECRET = "secret"  # chosen by people or machines
-    TOKEN = "token"  # made by machines
-    HINT = "hint"  # often something harmless: only a long random value counts
+    PASSWORD = auto()  # chosen by people: short and pronounceable is possible
+    SECRET = auto()  # chosen by people or machines
+    TOKEN = auto()  # made by machines
+    HINT = auto()  # often something harmless: only a long random value counts
 
 
 class Meaning(NamedTuple):
@@ -35,7 +35,7 @@ class Meaning(NamedTuple):
 
 # What a key must contain, in lower case, to be looked at; each starts a search of its own.
 STEMS: Final = (
-    *("pass", "pwd", "secret", "token", "key", "credential", "auth", "bearer", "jwt"),
+    *("pass", "pwd", "secret", "token", "key", "cred", "auth", "bearer", "jwt"),
     *("salt", "signature", "webhook", "license", "hmac", "pepper"),
 )
 
@@ -50,7 +50,6 @@ _QUALIFIERS: Final = words(
 )
 _PASSWORDS: Final = ("password", "passwd", "passwort", "passphrase", "passcode", "pwd")
 _SHORT_PASSWORDS: Final = words("pass pw dbpass userpass rootpass adminpass smtppass ftppass")
-_SECRETS: Final = ("secret",)
 _TOKENS: Final = ("token", "jwt", "bearer", "apikey", "secretkey", "accesskey", "privatekey")
 _NOT_SECRET_TOKENS: Final = words(
     """
@@ -78,9 +77,9 @@ _NOT_SECRET_KEYS: Final = words(
     registry issue project jira ticket answer golden max min old
     """
 )
-_HINTS: Final = words(
-    "key auth credential credentials signature salt pepper webhook license hmac seed"
-)
+_CREDENTIALS: Final = words("credential credentials cred creds")
+_HINTS: Final = words("key auth signature salt pepper webhook license hmac seed")
+_NOT_SECRET_BEFORE: Final = dict.fromkeys(_HINTS, _NOT_SECRET_KEYS)
 _PROVIDERS: Final = {
     "heroku": "heroku_api_key",
     "cloudflare": "cloudflare_api_key",
@@ -155,17 +154,20 @@ def _class_of(parts: list[str]) -> tuple[str, Class] | None:
         return "password", Class.PASSWORD
     if last in _SHORT_PASSWORDS:
         return "password", Class.SECRET
-    if last.endswith(_SECRETS):
+    if last.endswith("secret"):
         return "secret", Class.SECRET
+    if last in _CREDENTIALS:
+        return "secret", Class.TOKEN
+    harmless = "public" in parts or before in _NOT_SECRET_BEFORE.get(last, _NOT_SECRET_TOKENS)
+    return None if harmless else _class_of_token_or_key(last, before)
+
+
+def _class_of_token_or_key(last: str, before: str) -> tuple[str, Class] | None:
     if last.endswith(_TOKENS):
-        if before in _NOT_SECRET_TOKENS or "public" in parts:
-            return None
         return ("api_key" if last.endswith("key") else "token"), Class.TOKEN
     if last == "key" and before in _KEYS:
         return "api_key", Class.TOKEN
-    if last not in _HINTS or before in _NOT_SECRET_KEYS:
-        return None
-    return "high_entropy", Class.HINT
+    return ("high_entropy", Class.HINT) if last in _HINTS else None
 
 
 def _provider_kind(parts: list[str]) -> str | None:

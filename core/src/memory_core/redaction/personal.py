@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from memory_core.redaction.rules import Span, Subject
+from memory_core.redaction.rules import Evidence, Span, Subject
 from memory_core.redaction.values import words
 
+# Not one of a row of groups, as in a dump.
 _CARD: Final = re.compile(
-    r"[2-6]\d{3}(?:(?<![\w.+$-]\d{4})|(?<=\\[nrt]\d{4}))(?:\d{9,12}|([ -])\d{4}\1\d{4}\1\d{2,4}|([ -])\d{6}\2\d{4,5})(?![\w-]|\.\d)"
+    r"[2-6]\d{3}(?:(?<![\w.+$-]\d{4})|(?<=\\[nrt]\d{4}))(?<![0-9A-Fa-f]{4}[ -]\d{4})"
+    r"(?:\d{9,12}|([ -])\d{4}\1\d{4}\1\d{2,4}|([ -])\d{6}\2\d{4,5})"
+    r"(?![\w-]|\.\d|[ -][0-9A-Fa-f]{4,6}\b)"
 )
 # Each pattern starts with a literal, which the regex engine finds fastest.
 _SSN_TAIL: Final = (
@@ -22,7 +25,7 @@ _PHONE: Final = re.compile(
     r"(?:"
     r"\+[1-9](?:\d{9,13}(?!\d)|[\d]{0,2}(?:[ .()-]{1,2}\d{1,8}){2,6})"
     r"|\(\d{3}\)[ -]?\d{3}[-. ]\d{4}"
-    r"|[2-9]\d{2}([-. ])[2-9]\d{2}\1\d{4}"
+    r"|[1-9]\d{2}([-. ])\d{3}\1\d{4}"
     r")(?![\w-]|\.\d)"
 )
 _AT: Final = re.compile(r"@(?=[A-Za-z0-9])")
@@ -46,7 +49,7 @@ def find_cards(subject: Subject) -> Iterator[Span]:
     for match in _CARD.finditer(subject.text):
         digits = re.sub(r"\D", "", match[0])
         if _is_issued(digits) and _passes_luhn(digits):
-            yield Span(match.start(), match.end(), "credit_card", specific=True)
+            yield Span(match.start(), match.end(), "credit_card", Evidence.FORM)
 
 
 def find_ssns(subject: Subject) -> Iterator[Span]:
@@ -61,7 +64,7 @@ def find_ssns(subject: Subject) -> Iterator[Span]:
             if head is None or head[0] in {"000", "666"} or head[0] >= "900":
                 continue
             if match["group"] != "00" and match["serial"] != "0000":
-                yield Span(head.start(), match.end(), "ssn", specific=True)
+                yield Span(head.start(), match.end(), "ssn", Evidence.FORM)
 
 
 def find_contacts(subject: Subject) -> Iterator[Span]:
@@ -71,7 +74,7 @@ def find_contacts(subject: Subject) -> Iterator[Span]:
         before = subject.text[match.start() - 1 : match.start()]
         digits = sum(c.isdigit() for c in match[0])
         if 8 <= digits <= 15 and not (before.isalnum() or (before and before in "_.-+/$#=")):
-            yield Span(match.start(), match.end(), "phone", specific=True)
+            yield Span(match.start(), match.end(), "phone", Evidence.FORM)
 
 
 def _find_emails(text: str) -> Iterator[Span]:
@@ -85,7 +88,7 @@ def _find_emails(text: str) -> Iterator[Span]:
         while start < at.start() and text[start] in "'.-%":
             start += 1
         if start < at.start() and _is_address(text, text[start : at.start()], domain):
-            yield Span(start, domain.end(), "email", specific=True)
+            yield Span(start, domain.end(), "email", Evidence.FORM)
 
 
 def _is_address(text: str, local: str, domain: re.Match[str]) -> bool:

@@ -9,24 +9,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from typing import Final, NamedTuple
 
-from memory_core.redaction.values import is_scrambled, is_stand_in
+from memory_core.redaction.values import character_classes, is_scrambled, is_stand_in
 
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9_.~+/-]{18,}+")
+_SEPARATORS: Final = re.compile(r"[-_.:]+")
 _HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 _COLOUR: Final = re.compile(r"(?:\x1b|\\033|\\e|\\x1b|\\u001b)\[[0-9;]{0,12}m\Z")
 
 
+class Evidence(IntEnum):
+    """What a finding rests on; of two that overlap, the stronger gives the type."""
+
+    RANDOM = 0  # the value is random, and that is all
+    PLACE = 1  # a name, header or command says so
+    FORM = 2  # the text has the form of one type only
+
+
 class Span(NamedTuple):
-    """A finding: where it stands, its type, and whether the form itself proves the type."""
+    """A finding: where it stands, its type, and what it rests on."""
 
     start: int
     end: int
     kind: str
-    specific: bool
+    evidence: Evidence
 
 
 class Subject(NamedTuple):
@@ -65,7 +75,10 @@ def not_stand_in(value: str) -> bool:
 
 def scrambled(value: str) -> bool:
     """Accepts only what looks machine-made: for rules whose form also fits plain words."""
-    return not is_stand_in(value) and any(is_scrambled(part) for part in re.split(r"[-_.:]", value))
+    joined = _SEPARATORS.sub("", value)
+    # Lower case and digits also make names ("sha2-nistp256"), so they have to change more often.
+    share = 0.2 if character_classes(joined) >= 3 else 0.25
+    return not is_stand_in(value) and is_scrambled(joined, share=share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Rule:
                 ended = match.end()
                 resume = max(ended, resume)
                 if self.accept(match[group]):
-                    yield Span(match.start(group), match.end(group), self.kind, specific=True)
+                    yield Span(match.start(group), match.end(group), self.kind, Evidence.FORM)
             position = text.find(literal, resume)
 
     def _match(
@@ -124,7 +137,7 @@ def starts_afresh(text: str, position: int, *, alone: bool = False) -> bool:
 
     A letter that ends an escape (``\\n``, ``%3D``, ``\\u003d``, a colour code) is no word.
     """
-    if position == 0:
+    if position == 0 or not (text[position].isalnum() or text[position] in "-_"):
         return True
     before = text[position - 1]
     if not (before.isalnum() or (alone and before in "-_")):

@@ -52,7 +52,7 @@ MODEL_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "openai_api_key",
         ("sk-",),
-        r"sk-(?:(?:proj|svcacct|admin|None|service)-)?[A-Za-z0-9_-]{20,}",
+        r"sk-(?!ant-|or-)(?:(?:proj|svcacct|admin|None|service)-)?[A-Za-z0-9_-]{20,}",
         accept=scrambled,
     ),
     Rule("huggingface_token", ("hf_", "api_org_"), r"(?:hf|api_org)_[A-Za-z0-9]{30,}"),

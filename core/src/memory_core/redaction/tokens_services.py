@@ -13,7 +13,7 @@ SERVICE_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "jwt",
         ("eyJ",),
-        r"eyJ[A-Za-z0-9_-]{8,}+\.(?:eyJ[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*"
+        r"eyJ[A-Za-z0-9_-]{8,}+\.(?:eyJ[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*)?"
         r"|[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++){3})",
         alone=True,
     ),
@@ -70,9 +70,12 @@ SERVICE_RULES: Final[tuple[Rule, ...]] = (
     Rule("stripe_webhook_secret", ("whsec_",), r"whsec_[A-Za-z0-9+/=]{24,}", accept=scrambled),
     Rule("square_token", ("sq0atp-", "sq0csp-", "sq0idp-"), r"sq0(?:at|cs|id)p-[A-Za-z0-9_-]{20,}"),
     Rule(
-        "square_token", ("EAAA",), r"EAAA[A-Za-z0-9+=_-]{60}(?![A-Za-z0-9+=_-])", accept=scrambled
+        "square_token",
+        ("EAAA",),
+        r"(?<![+/])EAAA[A-Za-z0-9+=_-]{60}(?![A-Za-z0-9+=_-])",
+        accept=scrambled,
     ),
-    Rule("facebook_token", ("EAA",), r"EAA[A-Za-z0-9]{70,}"),
+    Rule("facebook_token", ("EAA",), r"(?<![+/])EAA[A-Za-z0-9]{70,}"),
     Rule("plaid_token", ("access-",), r"access-(?:sandbox|development|production)-" + _UUID),
     Rule(
         "shopify_token",

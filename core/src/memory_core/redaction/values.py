@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import Final
 
 from memory_core.redaction.kinds import without_placeholders
@@ -36,6 +37,7 @@ _STAND_IN_WORDS: Final = words(
 _STAND_IN_PART: Final = re.compile(
     r"example|x{4,}|\*{3,}|\.{3,}|\u2026|\u2022{2,}|0{12,}|#{4,}|\?{4,}"
     r"|(?:^|[^a-z])your(?:[-_ ]?[a-z]|$)|[-_]here(?:$|[^a-z])|(?:change|replace)[-_ ]?(?:me|this)"
+    r"|environ\b|process\.env|getenv\(|^(?:ENC\[|(?:arn|env|file|op|ref|ssm|vault):)"
     r"|placeholder|(?:^|[-_])(?:dummy|fake|redacted|insert)(?:$|[-_])",
     re.IGNORECASE,
 )
@@ -44,7 +46,7 @@ _TEMPLATE: Final = re.compile(
       \$\{[^}]*\}? | \$\$?\([^)]*\)? | \$[A-Za-z_]\w*\}? | \$\d      # shell, PHP, make
     | %\w+% | %\(?\w*\)?[sdr] | %[A-Z_]+                               # Windows, printf
     | \{\{.*\}?\}? | \{[\w.\[\]()'"!: ]*\} | \#\{.*\}? | @\{.*\}?      # templates
-    | <[^>]*>? | \[[A-Za-z][^\]]*\]? | `[^`]*`?                        # <your key>
+    | <[^>]*>? | \[[A-Za-z][A-Za-z _-]*\]? | `[^`]*`?                        # <your key>
     | &\w+; | !\w+(?:\s.*)?                                            # entities, YAML tags
     """,
     re.VERBOSE,
@@ -57,7 +59,7 @@ _PATTERN: Final = re.compile(r"\[[^\]]*-[^\]]*\]|\(\?|\\[wWdDsSb]|[)\]}.][*+?]|\
 _CODE: Final = re.compile(
     r"""
       [A-Za-z_$@*&!][\w$]*[?!]?(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*[?!]?)*   # name, a.b, a::b
-      (?:[(\[<{].*|\|.*|\?.*)?                                         # call, index, generic
+      (?:(?:->)?[(\[<{].*|\|.*|\?.*)?                                  # call, index, generic
     | [-+*/%&|^=!<>.]+.* | .*(?:=>|&&|\|\||\(\)).*
     """,
     re.VERBOSE | re.DOTALL,
@@ -66,6 +68,15 @@ _PATH: Final = re.compile(r"(?:\.{0,2}|~|[A-Za-z]:)?[/\\][\w.@+ ~%\\-]*(?:/[\w.@
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]+")
 _TRANSITION: Final = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
+_LETTERS: Final = re.compile(r"[a-z]{2,}")
+_COMMON_PAIRS: Final = words(
+    """
+    th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve
+    co me de hi ri ro ic ne ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no
+    ct us ac ot il tr ly nc et ut ss so rs un lo wa ge ie wh ee wi em ad ol rt po we na ul ni ts
+    mo ow pa im mi ai sh ir su id os iv ia am fi ci vi pl ig tu ev ld ry mp ke ey
+    """
+)
 _MACHINE_MADE: Final = re.compile(r"[A-Za-z0-9+/=_.~%:-]+")
 
 
@@ -132,24 +143,40 @@ def entropy(value: str) -> float:
     return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
 
 
-def is_scrambled(value: str, *, least: int = 16) -> bool:
+def is_scrambled(value: str, *, least: int = 16, share: float = 0.2) -> bool:
     """Tells whether a value looks machine-made: letters, digits and cases thrown together.
 
     A random string changes between lower case, upper case and digits at every second or
     third character (base62 45 %, hex 47 %, base36 40 %); a name made of words does at its
-    humps only. Entropy alone cannot tell the two apart at these lengths.
+    humps only. Where chance made few such changes, the pairs of its letters are still not
+    those of words. Entropy alone cannot tell the two apart at these lengths.
 
     Args:
         value: the candidate.
         least: the smallest length taken for machine-made.
+        share: the smallest share of characters after which the class changes.
     """
     if len(value) < least or _MACHINE_MADE.fullmatch(value) is None:
         return False
     letters = sum(c.isalpha() for c in value)
-    if letters * 8 < len(value) or len(set(value)) < min(8, least):
+    if letters * 8 < len(value) or len(set(value)) < min(7, least) or entropy(value) < 2.5:
         return False
     changes = sum(1 for _ in _TRANSITION.finditer(value))
-    return changes * 5 >= len(value) - 1 and entropy(value) >= 2.8
+    if changes >= share * (len(value) - 1):
+        return True
+    return changes >= 2 and not _has_pairs_of_words(value)
+
+
+def _has_pairs_of_words(value: str) -> bool:
+    """Tells whether the letters follow one another as in English words.
+
+    The pairs listed make up about four fifths of running English, and a sixth of random text.
+    """
+    pairs = [
+        pair for run in _LETTERS.findall(value.lower()) for pair in map("".join, pairwise(run))
+    ]
+    common = sum(pair in _COMMON_PAIRS for pair in pairs)
+    return len(pairs) < 6 or common >= 0.3 * len(pairs)
 
 
 def is_mixed(value: str) -> bool:

@@ -1,0 +1,1 @@
+"""Words: how prose and code become terms."""

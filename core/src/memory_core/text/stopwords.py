@@ -53,15 +53,13 @@ hasnt hadnt dont doesnt didnt cant cannot couldnt mustnt shant shouldnt wont wou
 s t d ll m re ve etc eg ie vs
 """
 
-STOP_WORDS: frozenset[str] = frozenset(
-    " ".join(
-        (
-            _ARTICLES_AND_PRONOUNS,
-            _VERBS,
-            _QUESTION_WORDS,
-            _PREPOSITIONS_AND_CONJUNCTIONS,
-            _ADVERBS,
-            _CONTRACTIONS,
-        )
-    ).split()
+_LISTS = (
+    _ARTICLES_AND_PRONOUNS,
+    _VERBS,
+    _QUESTION_WORDS,
+    _PREPOSITIONS_AND_CONJUNCTIONS,
+    _ADVERBS,
+    _CONTRACTIONS,
 )
+
+STOP_WORDS: frozenset[str] = frozenset(word for words in _LISTS for word in words.split())

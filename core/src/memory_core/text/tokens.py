@@ -32,9 +32,9 @@ _HEX_PREFIX = 7  # what `git log --oneline` shows of a commit
 
 # Marks are no word characters to `re`, yet Indic, Arabic and Hebrew words contain them.
 _WORD = r"(?:\w|[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff])"
-_RAW = re.compile(rf"{_WORD}+(?:[./\\:@#'’+~-]{{1,3}}{_WORD}+)*(?:(?:\+\+|#)(?![\w+#]))?")
-_APOSTROPHE = re.compile(r"['’]")
-_POSSESSIVE = re.compile(r"['’][sS](?=$|[^\w])")
+_RAW = re.compile(rf"{_WORD}+(?:[./\\:@#'\u2019+~-]{{1,3}}{_WORD}+)*(?:(?:\+\+|#)(?![\w+#]))?")
+_APOSTROPHE = re.compile(r"['\u2019]")
+_POSSESSIVE = re.compile(r"['\u2019][sS](?=$|[^\w])")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _HEX = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,64}\Z")
 _UNSPACED = re.compile(
@@ -144,7 +144,9 @@ def _fold(word: str) -> str:
     if lowered.isascii():
         return lowered
     # "café" and "cafe" are one word; marks of other scripts change the word and stay.
-    plain = "".join(c for c in unicodedata.normalize("NFD", lowered) if not unicodedata.combining(c))
+    plain = "".join(
+        c for c in unicodedata.normalize("NFD", lowered) if not unicodedata.combining(c)
+    )
     return plain if plain.isascii() else lowered
 
 

@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.candidates import passing
 from context_api.adapters.sql.rows import document_columns
 from context_api.adapters.sql.visibility import of_viewer, visible
 from context_api.application.ports import Viewer, Window
 from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
 from memory_core.errors import InvalidId
 from memory_core.ids import parse_uuid
+from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Kind, Privacy, Ref, SessionStatus
 
 _IN_CHUNK = 500
@@ -42,8 +44,10 @@ class Reader:
         found = await self._documents(statement)
         return found[0] if found else None
 
-    async def many(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
-        """Returns those ``refs`` that are visible."""
+    async def many(
+        self, refs: Iterable[Ref], chosen: RecordFilter | None = None
+    ) -> dict[Ref, Document]:
+        """Returns those ``refs`` that are visible and pass the filter, if there is one."""
         found: dict[Ref, Document] = {}
         by_kind: dict[Kind, list[str]] = {}
         for ref in refs:
@@ -54,6 +58,8 @@ class Reader:
                 statement = _select(kind).where(
                     visible(kind, self._viewer), table.c.id.in_(ids[start : start + _IN_CHUNK])
                 )
+                if chosen is not None:
+                    statement = statement.where(passing(kind, chosen, self._viewer))
                 for document in await self._documents(statement):
                     found[Ref(kind, str(document["id"]))] = document
         return found
@@ -212,7 +218,9 @@ class Reader:
 
     async def _documents(self, statement: Select[Any]) -> list[Document]:
         rows = await self._connection.execute(statement)
-        return [cast("Document", dict(row)) for row in rows.mappings()]
+        # Plain texts as keys: JSON writers refuse SQLAlchemy's own kind of text.
+        names = list(map(str, rows.keys()))
+        return [cast("Document", dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _select(kind: Kind) -> Select[Any]:

@@ -60,7 +60,9 @@ async def create_checkpoint(
     return created(written, tagged=False)
 
 
-@router.get("", response_model=documents.CheckpointList, responses=refuses(InvalidCursor))
+@router.get(
+    "", response_model=documents.CheckpointList, responses=refuses(ProjectNotFound, InvalidCursor)
+)
 async def list_checkpoints(ask: Asking, query: Annotated[ListCheckpoints, Query()]) -> Json:
     """List checkpoints, newest first."""
     found = await reading.checkpoints(ask.services, ask.caller, query, query.page)

@@ -1,28 +1,30 @@
-"""Is the process alive, can it work: for supervisors, without a key."""
+"""What is open to all: is the process alive, can it work, how is it asked."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from context_api.application import health
 from context_api.http import reports
 from context_api.http.answers import Json
 from context_api.http.auth import services_of
+from context_api.http.docs_page import page
 from context_api.http.route import HubRoute
 from memory_core.errors import ContextError
 
-router = APIRouter(prefix="/health", tags=["health"], route_class=HubRoute)
+router = APIRouter(tags=["health"], route_class=HubRoute)
 
 
-@router.get("/live", response_model=reports.Live)
+@router.get("/health/live", response_model=reports.Live)
 async def live() -> Json:
     """Say that the process answers; nothing else is touched."""
     return Json({"status": "ok"})
 
 
 @router.get(
-    "/ready",
+    "/health/ready",
     response_model=reports.Ready,
     responses={503: {"model": reports.Ready, "description": "It cannot work now."}},
 )
@@ -33,3 +35,9 @@ async def ready(request: Request) -> Json:
     except ContextError as error:
         report = {"status": "unavailable", "checks": {"hub": error.code}}
     return Json(report, 503 if report.get("status") == "unavailable" else 200)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """Show the description of the API."""
+    return HTMLResponse(page(request.app.openapi()))

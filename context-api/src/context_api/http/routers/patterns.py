@@ -61,7 +61,9 @@ async def create_pattern(
     return created(written, tagged=True)
 
 
-@router.get("", response_model=documents.PatternList, responses=refuses(InvalidCursor))
+@router.get(
+    "", response_model=documents.PatternList, responses=refuses(ProjectNotFound, InvalidCursor)
+)
 async def list_patterns(ask: Asking, query: Annotated[ListPatterns, Query()]) -> Json:
     """List patterns, newest first."""
     found = await reading.patterns(ask.services, ask.caller, query, query.page)

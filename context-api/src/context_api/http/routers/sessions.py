@@ -38,7 +38,7 @@ from memory_core.errors import (
     ProjectNotFound,
 )
 from memory_core.operations import CreateSession, UpdateSession
-from memory_core.records import Kind
+from memory_core.records import Document, Kind
 
 router = APIRouter(prefix=f"{API}/sessions", tags=["sessions"], route_class=HubRoute)
 
@@ -59,24 +59,29 @@ async def create_session(
     record = own(body, CreateSession)
     asked = operation(Kind.SESSION, body.id, record)
     written = await create(ask, body.project, asked, idempotency_key)
-    return created(
-        written,
-        tagged=True,
-        added=written.added,
-        duplicates=len(written.duplicates),
-        differing=[*written.differing],
-        redactions=written.redactions,
-    )
+    done: Document = {
+        "added": written.added,
+        "duplicates": len(written.duplicates),
+        "differing": [*written.differing],
+        "redactions": {**written.redactions},
+    }
+    return created(written, done, tagged=True)
 
 
-@router.get("", response_model=documents.SessionList, responses=refuses(InvalidCursor))
+@router.get(
+    "", response_model=documents.SessionList, responses=refuses(ProjectNotFound, InvalidCursor)
+)
 async def list_sessions(ask: Asking, query: Annotated[ListSessions, Query()]) -> Json:
     """List sessions, newest first."""
     found = await reading.sessions(ask.services, ask.caller, query, query.page)
     return listing(found.items, found.next_cursor)
 
 
-@router.get("/{session_id}", response_model=documents.Session, responses=refuses(NotFound, Deleted))
+@router.get(
+    "/{session_id}",
+    response_model=documents.Session | documents.PastSession,
+    responses=refuses(NotFound, Deleted),
+)
 async def get_session(
     ask: Asking,
     session_id: PathId,

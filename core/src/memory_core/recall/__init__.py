@@ -1,0 +1,1 @@
+"""Recall: finds what was said, decided and learned, and packs it for an agent."""

@@ -1,0 +1,66 @@
+"""Cosine similarity at three widths: the chunk, its window, and the best of the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_core.recall.view import Floats, ProjectView
+
+BEST_OF_SESSION = 3
+
+# What a chunk without a vector is taken to be: a little more similar than a chance chunk, and
+# more so the better its words match. Least squares over the chunks of chat and transcripts.
+_UNKNOWN_BASE, _UNKNOWN_SLOPE = 0.10, 0.55
+_DECIMALS = np.float32(1e6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseScores:
+    """Cosines: of each chunk and window (chunks,), of each session (sessions,)."""
+
+    chunk: Floats
+    window: Floats
+    session: Floats
+
+
+def score_densely(
+    view: ProjectView, similarities: NDArray[np.float32], words: Floats
+) -> DenseScores:
+    """Returns the three widths of ``similarities`` (chunks,), NaN where there is no vector.
+
+    ``words`` are the lexical chunk scores: a chunk that waits for its vector is judged by them.
+    The window is the mean over the chunk and its neighbours. The session is the mean of its
+    three best distinct similarities, so that a text said twice counts once.
+    """
+    known = np.where(
+        np.isnan(similarities), _UNKNOWN_BASE + _UNKNOWN_SLOPE * words, similarities
+    ).astype(np.float32)
+    # The last bits of an inner product depend on where in memory its row lies. Without them
+    # equal texts are equal, and their order is decided by their ids.
+    chunk: Floats = (np.rint(known * _DECIMALS) / _DECIMALS).astype(np.float32)
+    return DenseScores(chunk=chunk, window=_window(view, chunk), session=_session(view, chunk))
+
+
+def _window(view: ProjectView, chunk: Floats) -> Floats:
+    before, after = view.chunks.before, view.chunks.after
+    padded = np.append(chunk, np.float32(0.0))
+    count = 1.0 + (before < view.size) + (after < view.size)
+    return ((chunk + padded[before] + padded[after]) / count).astype(np.float32)
+
+
+def _session(view: ProjectView, chunk: Floats) -> Floats:
+    session = view.chunk_session
+    left = np.where(view.chunks.alive, chunk, -np.inf).astype(np.float32)
+    total = np.zeros(view.session_count, dtype=np.float32)
+    count = np.zeros(view.session_count, dtype=np.float32)
+    for _ in range(BEST_OF_SESSION):
+        best = np.full(view.session_count, -np.inf, dtype=np.float32)
+        np.maximum.at(best, session, left)
+        found = np.isfinite(best)
+        total[found] += best[found]
+        count += found
+        left = np.where(left >= best[session], np.float32(-np.inf), left)
+    return (total / np.maximum(count, 1.0)).astype(np.float32)

@@ -1,0 +1,140 @@
+"""BM25 at three widths: the chunk, its window in the session, and the whole session.
+
+Okapi BM25 with the idf of Lucene (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+Framework: BM25 and Beyond", section 3; idf = ln(1 + (N - df + 0.5) / (df + 0.5)), which is never
+negative). A window's term frequency and length are kernel-weighted sums over the chunk and its
+neighbours, a session's are plain sums over its chunks.
+
+Scores are divided by the most that the query can reach, the sum of idf * (k1 + 1) over its
+terms, also those that occur nowhere. So they lie in 0..1, do not depend on filters, and a query
+about unknown things scores low.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_core.recall.view import KERNEL, Floats, ProjectView
+from memory_core.text.counting import term_hash
+from memory_core.text.tokens import Term
+
+K1, B = 0.9, 0.4
+"""Saturation and length normalisation of chunks and windows."""
+
+SESSION_K1, SESSION_B = 1.2, 0.75
+"""The same for sessions, whose lengths differ far more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalScores:
+    """Scores in 0..1: of each chunk and window (chunks,), of each session (sessions,).
+
+    ``exact`` is the share of the query's exact names (by idf) that the chunk holds, 0 if the
+    query has none. ``known`` is the share of the query, by idf, that occurs in the project.
+    """
+
+    chunk: Floats
+    window: Floats
+    session: Floats
+    exact: Floats
+    known: float
+
+
+class _Sums:
+    """What the terms add up to so far."""
+
+    def __init__(self, view: ProjectView) -> None:
+        # One row more than there are chunks: neighbours that do not exist point there.
+        self.chunk = np.zeros(view.size + 1, dtype=np.float32)
+        self.window = np.zeros(view.size + 1, dtype=np.float32)
+        self.session = np.zeros(view.session_count, dtype=np.float64)
+        self.exact = np.zeros(view.size + 1, dtype=np.float32)
+        self.most = self.session_most = self.exact_most = self.known = 0.0
+
+
+def score_lexically(view: ProjectView, terms: Sequence[Term]) -> LexicalScores:
+    """Returns the BM25 scores of every chunk, window and session for the terms."""
+    sums = _Sums(view)
+    if view.live:
+        norms = _Norms(view)
+        for term in terms:
+            _add_term(view, norms, sums, term)
+    return LexicalScores(
+        chunk=_share(sums.chunk[:-1], sums.most * (K1 + 1)),
+        window=_share(sums.window[:-1], sums.most * (K1 + 1)),
+        session=_share(sums.session, sums.session_most * (SESSION_K1 + 1)),
+        exact=_share(sums.exact[:-1], sums.exact_most),
+        known=sums.known / sums.most if sums.most else 0.0,
+    )
+
+
+def idf(documents: int, holding: int) -> float:
+    """Returns the inverse document frequency of a term that ``holding`` documents hold."""
+    return math.log(1.0 + (documents - holding + 0.5) / (holding + 0.5))
+
+
+class _Norms:
+    """The length part of BM25's denominator."""
+
+    def __init__(self, view: ProjectView) -> None:
+        self.chunk = _norm(view.lengths, view.live, K1, B)
+        self.window = _norm(view.window_lengths, view.live, K1, B)
+        self.session = _norm(view.session_lengths, view.live_sessions, SESSION_K1, SESSION_B)
+
+
+def _norm(lengths: NDArray[np.floating], count: int, k1: float, b: float) -> NDArray[np.floating]:
+    mean = float(lengths.sum(dtype=np.float64)) / count
+    # Texts without any term: their length does not matter, as nothing can match.
+    return k1 * (1.0 - b) + (k1 * b / mean if mean else 0.0) * lengths
+
+
+def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None:
+    chunks, frequencies = view.postings(term_hash(term.text))
+    often = frequencies.astype(np.float32)
+    weight = idf(view.live, chunks.size)
+    sums.most += weight
+    if term.exact:
+        sums.exact_most += weight
+        sums.exact[chunks] += np.float32(weight)
+    sessions = view.chunk_session[chunks]
+    holding = np.bincount(sessions, often, view.session_count)
+    held = np.flatnonzero(holding)
+    session_weight = idf(view.live_sessions, held.size)
+    sums.session_most += session_weight
+    if not chunks.size:
+        return
+    sums.known += weight
+    scale = np.float32(weight * (K1 + 1))
+    sums.chunk[chunks] += scale * often / (often + norms.chunk[chunks])
+    touched, spread = _spread(view, chunks, often)
+    sums.window[touched] += scale * spread / (spread + norms.window[touched])
+    often_there = holding[held]
+    sums.session[held] += (
+        session_weight * (SESSION_K1 + 1) * often_there / (often_there + norms.session[held])
+    )
+
+
+def _spread(
+    view: ProjectView, chunks: NDArray[np.int32], often: Floats
+) -> tuple[NDArray[np.intp], Floats]:
+    """Returns the chunks whose window holds the term, and its frequency in the window."""
+    total = np.zeros(view.size + 1, dtype=np.float32)
+    # A chunk is the neighbour of at most one chunk on each side, so no index repeats but the
+    # one for "no neighbour", which is dropped.
+    total[chunks] = often * np.float32(KERNEL[0])
+    for before, after, weight in view.neighbours:
+        share = often * np.float32(weight)
+        total[before[chunks]] += share
+        total[after[chunks]] += share
+    total[-1] = 0.0
+    touched = np.flatnonzero(total)
+    return touched, total[touched]
+
+
+def _share(sums: NDArray[np.floating], most: float) -> Floats:
+    return (sums / most if most else sums).astype(np.float32)

@@ -1,0 +1,189 @@
+"""A project's index in memory: columns over its records and their chunks.
+
+Three tables, all by ordinal: units (one record each), chunks (each belongs to one unit; those
+of a unit are neighbours) and sessions. A record without a session is a session of its own.
+Everything that recall computes about a project is arithmetic on these columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_core.recall.postings import Segment, find_postings
+from memory_core.recall.vectors import VectorBlocks
+from memory_core.records import Ref
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+KERNEL = (1.0, 2 / 3, 1 / 3)
+"""Weights of a chunk, of those beside it and of those two away, in its window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Columns over records, (units,).
+
+    ``kind`` indexes `memory_core.records.RECALLED_KINDS`. ``created`` is seconds since 1970.
+    ``place`` is where a message stands in its session, 0 first to 1 last. ``size`` counts
+    characters. ``first`` is the unit's first chunk. ``owner`` is -1 unless the record is private.
+    """
+
+    refs: Sequence[Ref]
+    alive: Bools
+    kind: NDArray[np.uint8]
+    role: NDArray[np.uint8]
+    tool: Bools
+    question: Bools
+    author: Ints
+    owner: Ints
+    session: Ints
+    created: NDArray[np.float64]
+    quality: Floats
+    size: Ints
+    place: Floats
+    fingerprint: NDArray[np.uint64]
+    first: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunks:
+    """Columns over chunks, (chunks,).
+
+    ``before`` and ``after`` are the neighbours in the session's order, or the number of chunks
+    where there is none. ``start`` and ``end`` are the span in the record's text. ``length``
+    counts terms, repeats included.
+    """
+
+    alive: Bools
+    unit: Ints
+    length: Ints
+    start: Ints
+    end: Ints
+    before: Ints
+    after: Ints
+    embedded: Bools
+
+
+class ProjectView:
+    """An immutable snapshot of a project's index."""
+
+    def __init__(
+        self,
+        *,
+        units: Units,
+        chunks: Chunks,
+        authors: Sequence[str],
+        owners: Sequence[str],
+        sessions: Sequence[str],
+        segments: Sequence[Segment],
+        vectors: VectorBlocks | None,
+    ) -> None:
+        """Holds the columns; ``authors``, ``owners`` and ``sessions`` are what codes stand for.
+
+        Later entries of the three lists belong to later snapshots.
+        """
+        self.units = units
+        self.chunks = chunks
+        self.authors = authors
+        self.owners = owners
+        self.sessions = sessions
+        self.session_count = int(units.session.max()) + 1 if units.session.size else 0
+        self.vectors = vectors
+        self._segments = segments
+        self._all_alive = bool(chunks.alive.all())
+        self.derived: dict[str, dict[str, Floats]] = {}
+        """What others compute from the view and want to find again."""
+
+    @property
+    def size(self) -> int:
+        """The number of chunks, dead ones included: the length of every chunk column."""
+        return int(self.chunks.unit.size)
+
+    def postings(self, term: int) -> tuple[Ints, NDArray[np.uint16]]:
+        """Returns the live chunks that hold the term, ascending, and its frequency in each."""
+        ordinals, frequencies = find_postings(self._segments, term)
+        if self._all_alive:
+            return ordinals, frequencies
+        kept = self.chunks.alive[ordinals]
+        return ordinals[kept], frequencies[kept]
+
+    @cached_property
+    def live(self) -> int:
+        """The number of live chunks."""
+        return int(np.count_nonzero(self.chunks.alive))
+
+    @cached_property
+    def live_units(self) -> int:
+        """The number of live records."""
+        return int(np.count_nonzero(self.units.alive))
+
+    @cached_property
+    def chunk_session(self) -> Ints:
+        """The session of each chunk."""
+        session: Ints = self.units.session[self.chunks.unit]
+        return session
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """The terms of each chunk; 0 if it is dead."""
+        return np.where(self.chunks.alive, self.chunks.length, 0).astype(np.float32)
+
+    @cached_property
+    def window_lengths(self) -> Floats:
+        """The terms of each chunk's window, weighted by the kernel."""
+        return self.spread(self.lengths)
+
+    @cached_property
+    def session_lengths(self) -> NDArray[np.float64]:
+        """The terms of each session, (sessions,)."""
+        weights = self.lengths.astype(np.float64)
+        lengths: NDArray[np.float64] = np.bincount(
+            self.chunk_session, weights, self.session_count
+        ).astype(np.float64)
+        return lengths
+
+    @cached_property
+    def live_sessions(self) -> int:
+        """The number of sessions with a live chunk."""
+        live = self.chunk_session[self.chunks.alive]
+        return int(np.count_nonzero(np.bincount(live, minlength=1)))
+
+    def spread(self, values: Floats, kernel: Sequence[float] = KERNEL) -> Floats:
+        """Returns for each chunk the kernel-weighted sum of ``values`` over its window."""
+        padded = np.append(values, np.float32(0.0))
+        total = values * np.float32(kernel[0])
+        before, after = self.chunks.before, self.chunks.after
+        for distance, weight in enumerate(kernel[1:]):
+            if distance:
+                before, after = self.step(before, after)
+            total += np.float32(weight) * (padded[before] + padded[after])
+        return total
+
+    def step(self, before: Ints, after: Ints) -> tuple[Ints, Ints]:
+        """Returns the neighbours one chunk further out than ``before`` and ``after``."""
+        return self._before_padded[before], self._after_padded[after]
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[Ints, Ints, float], ...]:
+        """The chunks at each distance of the kernel, with their weight."""
+        rings = []
+        before, after = self.chunks.before, self.chunks.after
+        for weight in KERNEL[1:]:
+            rings.append((before, after, weight))
+            before, after = self.step(before, after)
+        return tuple(rings)
+
+    @cached_property
+    def _before_padded(self) -> Ints:
+        return np.append(self.chunks.before, np.int32(self.size))
+
+    @cached_property
+    def _after_padded(self) -> Ints:
+        return np.append(self.chunks.after, np.int32(self.size))

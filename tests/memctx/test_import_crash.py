@@ -1,0 +1,90 @@
+"""An import survives that the hub or itself is killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.memctx.test_import import counts, stored, talk
+from tests.memory_core.transcripts.builders import SESSION, ClaudeLog
+from tests.support.hub import Hub, running_hub
+
+MOMENTS = 20
+SESSIONS, TURNS = 12, 60
+
+
+def transcripts(folder: Path) -> Path:
+    for number in range(SESSIONS):
+        log = ClaudeLog(SESSION.replace("0f0e0d0c", f"0f0e0d{number:02x}"))
+        talk(log, TURNS).write(folder / f"{number}.jsonl")
+    return folder
+
+
+def started(hub: Hub, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "memctx", "import", str(folder)],
+        env=hub.environ, cwd=hub.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def check_whole(hub: Hub, expected: dict[str, list[str]]) -> None:
+    assert stored(hub) == expected
+    with hub.client() as client:
+        assert client.verify()["ok"] is True
+        assert len(list(client.checkpoints.list())) == SESSIONS
+        assert all(session["ended_at"] for session in client.sessions.list())
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What an import that nobody disturbs leaves at the hub."""
+    folder = transcripts(tmp_path_factory.mktemp("transcripts"))
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+        assert counts(hub.json("import", str(folder)))[:2] == (SESSIONS, SESSIONS * TURNS * 4)
+        return stored(hub)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("victim", ["hub", "importer"])
+def test_killed_at_random_moments(
+    victim: str, tmp_path: Path, expected: dict[str, list[str]]
+) -> None:
+    """Ten moments for each victim, spread over the whole length of an import."""
+    folder = transcripts(tmp_path / "transcripts")
+    seed = int(os.environ.get("MEMCTX_TEST_SEED") or random.randrange(2**32))
+    print(f"MEMCTX_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    length = 1.5
+    for moment in range(MOMENTS // 2):
+        with running_hub(tmp_path / f"hub{moment}") as hub:
+            begin = time.monotonic()
+            process = started(hub, folder)
+            time.sleep(chance.uniform(0.2, length))
+            acknowledged: dict[str, list[str]] = {}
+            if victim == "importer":
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            else:
+                acknowledged = stored(hub)
+                hub.kill()
+                restart = threading.Timer(chance.uniform(0, 1), hub.start)
+                restart.start()
+                _, said = process.communicate(timeout=120)
+                restart.join()
+                assert process.returncode == 0, said
+                length = min(length, time.monotonic() - begin)
+            now = stored(hub)
+            assert all(now[name][: len(ids)] == ids for name, ids in acknowledged.items())
+            assert all(expected[name][: len(ids)] == ids for name, ids in now.items())
+            hub.json("import", str(folder))
+            check_whole(hub, expected)
+            assert counts(hub.json("import", "--force", str(folder)))[:3] == (0, 0, 0)
