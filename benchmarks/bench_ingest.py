@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from corpus import Corpus
-from harness import API, Client, Hub, benchmark, load, model_dir, parser, running_hub, spread
+from harness import API, Client, Hub, Meter, benchmark, model_dir, parser, running_hub, spread
 
 from memory_core.chunking import chunk_text
 from memory_core.embedding.onnx import OnnxEmbedder
@@ -66,21 +66,22 @@ def store(hub: Hub, name: str, texts: list[str], clients: int) -> dict[str, Any]
         threading.Thread(target=lambda job=job: took.extend(send(*job)))
         for job in zip(connections, paths, shares, strict=True)
     ]
-    started = time.perf_counter()
+    meter = Meter(hub)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    seconds = time.perf_counter() - started
+    stretch = meter.stop()
     for client in connections:
         client.close()
     if len(took) != sum(map(len, shares)):
         raise RuntimeError("a batch was not acknowledged")
     return {
-        "messages_per_s": round(len(texts) / seconds),
+        "messages_per_s": round(len(texts) / stretch.seconds),
+        "hub_cpu_us_per_message": round(1e6 * stretch.hub_cpu_s / len(texts)),
         "batch": spread(took),
         "rss_mb": round(hub.rss_mb()),
-        "load": load(),
+        **stretch.disturbance,
     }
 
 
@@ -109,21 +110,21 @@ def indexing(hub: Hub, embedder: OnnxEmbedder, count: int) -> dict[str, Any]:
     project_id, path = open_session(client, "indexing")
     client.wait_indexed(project_id)
     requests = bodies(texts)
-    started = time.perf_counter()
+    meter = Meter(hub)
     send(client, path, requests)
     client.wait_indexed(project_id)
-    seconds = time.perf_counter() - started
+    stretch = meter.stop()
     client.close()
     after = bare(embedder, texts)
     chunks = sum(len(chunk_text(text)) for text in texts)
     mean = float(np.mean([before, after]))
     return {
         "chunks": chunks,
-        "chunks_per_s": round(chunks / seconds, 1),
+        "chunks_per_s": round(chunks / stretch.seconds, 1),
         "bare_texts_per_s": [round(before, 1), round(after, 1)],
-        "share": round(chunks / seconds / mean, 3),
+        "share": round(chunks / stretch.seconds / mean, 3),
         "rss_mb": round(hub.rss_mb()),
-        "load": load(),
+        **stretch.disturbance,
     }
 
 

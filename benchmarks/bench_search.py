@@ -17,12 +17,13 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from corpus import Corpus, Message
-from harness import API, Client, Hub, benchmark, load, model_dir, parser, spread
+from harness import API, Client, Hub, Meter, benchmark, model_dir, parser, spread
 
 from memory_core.chunking import chunk_text
 from memory_core.embedding.onnx import OnnxEmbedder
@@ -112,7 +113,7 @@ def put_vectors(path: Path, embedder: OnnxEmbedder, mixer: Mixer) -> int:
         while pending := index.pending_texts(2048):
             vectors = mixer.vectors([text for _, text in pending])
             hashes = [content_hash for content_hash, _ in pending]
-            index.put_vectors(list(zip(hashes, vectors, strict=True)))
+            index.put_vectors(embedder.model, list(zip(hashes, vectors, strict=True)))
             count += len(pending)
     finally:
         index.close()
@@ -139,15 +140,19 @@ def floors(
         return best[np.argsort(-scores[best])]
 
     return {
-        "health": spread([timed(lambda: client.send("GET", "/health/live")) for _ in questions]),
-        "embed": spread([timed(lambda q=q: embedder.embed_query(q)) for q in questions]),
-        "exact_top10": spread([timed(lambda q=q: nearest(q)) for q in queries]),
+        "health": spread([timed(partial(client.send, "GET", "/health/live")) for _ in questions]),
+        "embed": spread([timed(partial(embedder.embed_query, q)) for q in questions]),
+        "exact_top10": spread([timed(partial(nearest, q)) for q in queries]),
     }
 
 
-def ask(client: Client, questions: Iterator[str], count: int, **options: object) -> dict[str, Any]:
+def ask(
+    hub: Hub, client: Client, questions: Iterator[str], count: int, **options: object
+) -> dict[str, Any]:
     """Asks ``count`` questions and returns the client's times beside the hub's own."""
     client_s, hub_s, hits = [], [], 0
+    cpu_s = hub.cpu_s()
+    timings: dict[str, list[float]] = {}
     for _ in range(count):
         body = json.dumps({"query": next(questions), "projects": [SLUG], **options}).encode()
         started = time.perf_counter()
@@ -158,7 +163,17 @@ def ask(client: Client, questions: Iterator[str], count: int, **options: object)
             raise RuntimeError(f"the answer is degraded: {answer['degraded']}")
         hub_s.append(answer["took_ms"] / 1e3)
         hits += len(answer["hits"])
-    return {"client": spread(client_s), "hub": spread(hub_s), "hits_mean": round(hits / count, 1)}
+        for part, taken in answer.get("timings_ms", {}).items():
+            timings.setdefault(part, []).append(taken)
+    found: dict[str, Any] = {
+        "client": spread(client_s),
+        "hub": spread(hub_s),
+        "hub_cpu_ms": round(1e3 * (hub.cpu_s() - cpu_s) / count, 2),
+        "hits_mean": round(hits / count, 1),
+    }
+    if timings:
+        found["parts_p50_ms"] = {p: round(float(np.median(t)), 2) for p, t in timings.items()}
+    return found
 
 
 def questions_about(corpus: Corpus, messages: Sequence[Message]) -> Iterator[str]:
@@ -176,21 +191,23 @@ def stage(
     client = Client(hub)
     try:
         questions = questions_about(Corpus(9), writer.messages)
-        cold = ask(client, questions, 1)
-        ask(client, questions, WARM_UP)
+        cold = ask(hub, client, questions, 1)
+        ask(hub, client, questions, WARM_UP)
+        meter = Meter(hub)
         found = {
             "chunks": writer.chunks,
             "messages": len(writer.messages),
             "ready_s": round(ready, 2),
             "first_search_ms": cold["client"]["p50_ms"],
-            "search": ask(client, questions, arguments.questions),
+            "search": ask(hub, client, questions, arguments.questions),
             "floors": floors(
                 client, embedder, [next(questions) for _ in range(200)], writer.chunks
             ),
-            "search_again": ask(client, questions, arguments.questions),
+            "search_again": ask(hub, client, questions, arguments.questions),
+            "explained": ask(hub, client, questions, 100, explain=True),
             "rss_mb": round(hub.rss_mb()),
-            "load": load(),
         }
+        found |= meter.stop().disturbance
         if arguments.profile and writer.chunks >= max(arguments.chunks):
             profile(hub, client, questions, arguments.profile)
     finally:
@@ -205,7 +222,7 @@ def profile(hub: Hub, client: Client, questions: Iterator[str], out: Path) -> No
     command += ["--rate", "500", "--threads", "--format", "raw", "--output", str(out)]
     with subprocess.Popen(command) as sampler:
         while sampler.poll() is None:
-            ask(client, questions, 10)
+            ask(hub, client, questions, 10)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -103,6 +103,13 @@ class Hub:
         total: int = sum(p.memory_info().rss for p in [own, *own.children(recursive=True)])
         return total / 1e6
 
+    def cpu_s(self) -> float:
+        """Returns the processor time the process has taken, in seconds."""
+        assert self.process is not None
+        times = psutil.Process(self.process.pid).cpu_times()
+        taken: float = times.user + times.system
+        return taken
+
     def _environment(self) -> dict[str, str]:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
@@ -183,6 +190,42 @@ class Client:
         index = self.call("GET", "/status")["index"]
         mine = next(each for each in index if each["project"] == project_id)
         return bool(mine["lexical_seq"] >= mine["head"])
+
+
+class Meter:
+    """Measures a stretch of time: its length, the hub's processor time, and who disturbed.
+
+    The load average looks back a minute; ``others_cores`` is how many cores were busy with
+    anything but the hub and this process just now.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        """Starts to measure."""
+        self._hub = hub
+        self._hub_s, self._busy_s, self._own_s = self._taken()
+        self._started = time.perf_counter()
+
+    def stop(self) -> Stretch:
+        """Returns what happened since the start."""
+        seconds = time.perf_counter() - self._started
+        hub_s, busy_s, own_s = self._taken()
+        hub_s, busy_s, own_s = hub_s - self._hub_s, busy_s - self._busy_s, own_s - self._own_s
+        others = max(0.0, busy_s - hub_s - own_s) / seconds
+        return Stretch(seconds, hub_s, {"load": load(), "others_cores": round(others, 2)})
+
+    def _taken(self) -> tuple[float, float, float]:
+        system = psutil.cpu_times()
+        busy = system.user + system.nice + system.system + system.softirq
+        return self._hub.cpu_s(), busy, time.process_time()
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A measured stretch of time."""
+
+    seconds: float
+    hub_cpu_s: float
+    disturbance: dict[str, float]
 
 
 def memctx() -> list[str]:

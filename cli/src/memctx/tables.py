@@ -35,7 +35,7 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(Text(one_line(_cell(cell))) for cell in row))
-    console = Console(file=stream, no_color=not colour, highlight=False)
+    console = Console(file=stream, color_system="auto" if colour else None, highlight=False)
     console.print(table)
 
 

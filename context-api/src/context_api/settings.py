@@ -167,8 +167,8 @@ class Settings(BaseSettings):
     )
     model_dir: Path | None = Field(
         default=None,
-        description="Folder of the installed model; empty: models/all-MiniLM-L6-v2 of the data"
-        " folder.",
+        description="Folder that holds the local models, one folder each; empty: `models` in the"
+        " data folder.",
     )
     index_batch: Annotated[int, Field(ge=1, le=4096)] = Field(
         default=64, description="Records that are indexed at a time."
@@ -214,8 +214,8 @@ class Settings(BaseSettings):
 
     @property
     def local_model(self) -> Path:
-        """Folder of the installed model."""
-        return self.model_dir or self.data_dir / "models" / LOCAL_MODEL
+        """Folder of the model that the provider onnx runs."""
+        return (self.model_dir or self.data_dir / "models") / LOCAL_MODEL
 
     @classmethod
     def settings_customise_sources(

@@ -48,9 +48,9 @@ HOSTILE = (
 
 
 def seconds(text: str) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     redact_text(text, "PUBLIC")
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=lambda piece: repr(piece[:24]))
@@ -81,7 +81,7 @@ def test_a_message_is_quick() -> None:
 
 
 def _total(chunks: list[str]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for chunk in chunks:
         redact_text(chunk)
-    return time.perf_counter() - start
+    return time.process_time() - start

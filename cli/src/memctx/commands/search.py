@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS = ("session", "message", "checkpoint", "pattern")
 INDENT = "      "
+TITLE_WIDTH = 60
 
 
 @click.command(cls=Command)
@@ -105,10 +106,10 @@ def _print_hit(out: Output, hit: doc.Hit, words: list[str]) -> None:
         style(f"{hit['score']:.2f}", "green"),
         style(f"{hit['kind']:<10}", "cyan"),
         short_date(hit["created_at"]),
-        one_line(hit["project"]),
-        style(style.highlight(one_line(hit["title"]), words) or "(no title)", "dim"),
+        style(one_line(hit["project"]), "bold"),
+        style(_title(hit), "dim"),
     ]
-    out.line("  ".join(head))
+    out.line("  ".join(part for part in head if part))
     for line in _snippet(hit["snippet"], out):
         out.line(INDENT + style.highlight(line, words))
     who = " ".join(part for part in (hit["role"], hit["author"]) if part)
@@ -118,6 +119,14 @@ def _print_hit(out: Output, hit: doc.Hit, words: list[str]) -> None:
     for name, value in hit.get("explain", {}).items():
         shown = f"{value:.4f}" if isinstance(value, float) else value
         out.line(INDENT + style(one_line(f"{name} = {shown}"), "dim"))
+
+
+def _title(hit: doc.Hit) -> str:
+    """Returns a title to stand in the first line, unless the snippet says it anyway."""
+    title = one_line(hit["title"])
+    if one_line(hit["snippet"]).startswith(title[:TITLE_WIDTH]):
+        return ""
+    return title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
 
 
 def _snippet(text: str, out: Output) -> list[str]:

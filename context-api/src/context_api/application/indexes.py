@@ -58,6 +58,7 @@ class IndexerState:
     last_error: str | None = None
     failures: int = 0
     alive: bool = True
+    has_removed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -43,6 +43,7 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
         gone = [ref for ref in refs if ref not in live]
         upto = changes[-1].seq
         await asyncio.to_thread(indexes.store.apply, project_id, upto, records, gone)
+        indexes.state.has_removed |= bool(gone)
     return True
 
 

@@ -28,5 +28,13 @@ class Housekeeping:
             try:
                 await note_uses(self._services)
                 await self._services.uow.checkpoint()
+                await self._purge()
             except ContextError as error:
                 log.warning("housekeeping failed", code=error.code, detail=error.detail)
+
+    async def _purge(self) -> None:
+        """Takes what was removed from the index out of its file too."""
+        state = self._services.indexes.state
+        if state.has_removed:
+            state.has_removed = False
+            await asyncio.to_thread(self._services.indexes.store.purge)

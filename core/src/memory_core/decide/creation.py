@@ -25,7 +25,7 @@ def _exists_already(operation: Operation, known: Known, content: Document) -> bo
         return False
     of_project = "id" if ref.kind is Kind.PROJECT else "project_id"
     if stored.get(of_project) != known.project_id:
-        raise AlreadyExists(f"the id {operation.record_id} is in use")
+        raise AlreadyExists(f"the id {operation.record_id} is in use in another project")
     live = live_record(ref, known)
     source = content.get("source_id")
     if source is not None and live.get("source_id") == source:

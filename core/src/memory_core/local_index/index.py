@@ -166,6 +166,7 @@ class LocalIndex:
     ) -> None:
         """Replaces records, removes deleted ones and moves the progress, in one transaction.
 
+        With a deleted session goes all that belongs to it.
         Repeating it, or applying older positions again, is harmless.
 
         Raises:
@@ -186,9 +187,13 @@ class LocalIndex:
                     continue
                 for chunk in unit.chunks:
                     writer.queue(chunk)
-            freed = writer.remove(project, revision, [*fresh, *deleted])
+            gone = set(deleted)
+            for ref in deleted:
+                if ref.kind is Kind.SESSION:
+                    gone.update(writer.members(project, ref.id))
+            freed = writer.remove(project, revision, [*fresh, *sorted(gone)])
             for ref in fresh:
-                if ref not in deleted:
+                if ref not in gone:
                     writer.insert(project, revision, *prepared[ref])
             writer.forget_unused(freed)
             writer.advance(project, upto_seq)
@@ -249,9 +254,15 @@ class LocalIndex:
             writer.touch([project], writer.new_revision(), reload=True)
 
     def purge(self) -> int:
-        """Deletes vectors that no text or model in use needs; returns how many."""
+        """Deletes vectors that no text or model in use needs; returns how many.
+
+        Afterwards the file's write-ahead log is emptied, so that nothing removed stays in it.
+        """
         with self._transaction() as writer:
-            return writer.purge_vectors()
+            purged = writer.purge_vectors()
+        with translated(self._path), self._writing:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return purged
 
     # Inside
 

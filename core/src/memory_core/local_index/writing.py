@@ -16,7 +16,7 @@ from memory_core.errors import Conflict, InvalidInput
 from memory_core.local_index.schema import DEAD, EMBEDDED, WAITING
 from memory_core.recall.ports import IndexRecord
 from memory_core.recall.prepare import PreparedChunk, PreparedUnit
-from memory_core.records import Ref
+from memory_core.records import Kind, Ref
 
 _REASON_CHARS = 500
 _TOMBSTONES = 1_000
@@ -158,6 +158,14 @@ class Writer:
                 (revision, *row),
             )
         return freed
+
+    def members(self, project: int, session_id: str) -> list[Ref]:
+        """Returns the records that belong to a session, itself included."""
+        rows = self._run(
+            "SELECT kind, id FROM units WHERE project = ? AND session_id = ? AND alive",
+            (project, session_id),
+        )
+        return [Ref(Kind(kind), identity) for kind, identity in rows]
 
     def insert(self, project: int, revision: int, unit: PreparedUnit, digest: bytes) -> None:
         """Adds a record with its chunks."""

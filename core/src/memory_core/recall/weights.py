@@ -44,7 +44,7 @@ WORDS_ONLY: Mapping[str, float] = {
     BASE: -7.0,
 }
 
-RELEVANT = 0.3
+RELEVANT = 0.05
 """If not even the best score reaches this, nothing relevant was found."""
 
 FLOOR = 0.01

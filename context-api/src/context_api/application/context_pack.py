@@ -1,0 +1,190 @@
+"""The context pack: what an agent should know of a project, inside a token budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from context_api.application.indexing import reach
+from context_api.application.ports import ContextLoad, Records, Window
+from context_api.application.requests import (
+    CheckpointFilter,
+    ContextRequest,
+    PatternFilter,
+    SessionFilter,
+)
+from context_api.application.searching import ask, degraded
+from context_api.application.services import Services
+from context_api.application.viewing import project_named, viewer_of
+from context_api.domain.caller import READ, Caller
+from memory_core.clock import now
+from memory_core.errors import ContextError
+from memory_core.framing import new_nonce
+from memory_core.ids import uuid7
+from memory_core.recall import pipeline as recall
+from memory_core.recall.documents import happened_at, text_of, title_of
+from memory_core.recall.pack import Note, PackedNote, Reason, pack
+from memory_core.recall.ports import RecordFilter
+from memory_core.records import Document, Kind, Ref
+
+SHARED_PROJECT = "_team"
+HITS = 20
+CHECKPOINTS = 4
+PATTERNS = 12
+CANDIDATES = 100
+
+
+async def build(services: Services, caller: Caller, request: ContextRequest) -> Document:
+    """Returns the notes that fit the budget, most useful first, and keeps what it gave out.
+
+    First where work stopped, then what answers the question, lessons of this project and the
+    team, the last session, and earlier states. ``nothing_relevant`` says that the question
+    found nothing, or that nothing is known at all.
+
+    Raises:
+        ProjectNotFound: there is no such project for the caller.
+    """
+    caller.require(READ)
+    at = now()
+    async with services.uow.read(viewer_of(caller)) as tx:
+        project = await project_named(tx.records, request.project)
+        shared = await tx.records.project(SHARED_PROJECT)
+        notes = await _standing(tx.records, request, [project, *([shared] if shared else [])])
+    answer = await _answers(services, caller, request, [project, *([shared] if shared else [])])
+    hits = [_note(hit.ref, hit.document, Reason.ANSWER, hit.score) for hit in answer.hits]
+    wanted = [*notes[:1], *hits, *notes[1:]] if _starts_with_state(notes) else [*hits, *notes]
+    packed = pack(
+        _of_kinds(wanted, request.kinds),
+        budget=request.budget_tokens,
+        project=str(project["slug"]),
+        now=at,
+        nonce=new_nonce(),
+    )
+    recall_id = uuid7()
+    loads = [
+        ContextLoad(
+            recall_id=recall_id,
+            position=position,
+            project_id=str(project["id"]),
+            kind=held.note.kind,
+            record_id=held.note.id,
+            reason=held.note.reason.value,
+            score=held.note.score,
+            tokens=held.tokens,
+            actor=caller.actor,
+            loaded_at=at,
+        )
+        for position, held in enumerate(packed.notes)
+    ]
+    return {
+        "text": packed.text,
+        "items": [_shown(held) for held in packed.notes],
+        "tokens_used": packed.tokens_used,
+        "budget_tokens": request.budget_tokens,
+        "recall_id": recall_id,
+        "recall_kept": await _keep(services, caller, loads),
+        "nothing_relevant": not packed.notes or (bool(request.query.strip()) and not hits),
+        **degraded(answer),
+    }
+
+
+def _starts_with_state(notes: Sequence[Note]) -> bool:
+    return bool(notes) and notes[0].reason is Reason.LAST_CHECKPOINT
+
+
+async def _standing(
+    records: Records, request: ContextRequest, projects: Sequence[Document]
+) -> list[Note]:
+    """Returns what matters whatever is asked: checkpoints, lessons, the last session."""
+    own = str(projects[0]["id"])
+    saved = await records.checkpoints(CheckpointFilter(project=own), Window(limit=CHECKPOINTS + 1))
+    saved = [c for c in saved if not request.session_id or c["session_id"] != request.session_id]
+    sessions = await records.sessions(SessionFilter(project=own), Window(limit=3))
+    last = [s for s in sessions if s["id"] != request.session_id and not s["parent_session_id"]]
+    lessons: list[Document] = []
+    for project in projects:
+        lessons += await records.patterns(
+            PatternFilter(project=str(project["id"]), deprecated=False), Window(limit=CANDIDATES)
+        )
+    lessons.sort(key=lambda lesson: (-_quality(lesson), str(lesson["id"])))
+    notes = [
+        _note(Ref(Kind.CHECKPOINT, str(c["id"])), c, Reason.LAST_CHECKPOINT) for c in saved[:1]
+    ]
+    notes += [_note(Ref(Kind.PATTERN, str(p["id"])), p, Reason.PATTERN) for p in lessons[:PATTERNS]]
+    notes += [_note(Ref(Kind.SESSION, str(s["id"])), s, Reason.LAST_SESSION) for s in last[:1]]
+    notes += [
+        _note(Ref(Kind.CHECKPOINT, str(c["id"])), c, Reason.EARLIER_CHECKPOINT)
+        for c in saved[1:CHECKPOINTS]
+    ]
+    return notes
+
+
+def _quality(lesson: Document) -> float:
+    score, confidence = lesson["quality_score"], lesson["confidence"]
+    return sum(value for value in (score, confidence) if isinstance(value, float | int))
+
+
+async def _answers(
+    services: Services, caller: Caller, request: ContextRequest, projects: Sequence[Document]
+) -> recall.Answer:
+    await reach(services, caller.tenant_id, projects)
+    return await ask(
+        services,
+        caller,
+        recall.SearchRequest(
+            query=request.query,
+            scopes=[
+                recall.Scope(str(project["id"]), distance)
+                for distance, project in enumerate(projects)
+            ],
+            chosen=RecordFilter(kinds=frozenset(request.kinds), without_session=request.session_id),
+            limit=HITS,
+            min_score=services.min_score,
+            asker=caller.actor,
+        ),
+    )
+
+
+def _note(ref: Ref, document: Document, reason: Reason, score: float | None = None) -> Note:
+    author = document.get("author") or document.get("role") or document.get("agent")
+    return Note(
+        kind=ref.kind.value,
+        id=ref.id,
+        reason=reason,
+        title=title_of(ref.kind, document),
+        text=text_of(ref.kind, document),
+        at=happened_at(document),
+        source=str(author or document.get("owner") or ""),
+        score=score,
+    )
+
+
+def _of_kinds(notes: list[Note], kinds: Sequence[str]) -> list[Note]:
+    return [note for note in notes if not kinds or note.kind in kinds]
+
+
+async def _keep(services: Services, caller: Caller, loads: Sequence[ContextLoad]) -> bool:
+    """Keeps what was given out and why; says if it could.
+
+    An answer is worth more than its record, so it goes out also where the store cannot write.
+    """
+    if not loads:
+        return True
+    try:
+        async with services.uow.write(caller.tenant_id) as tx:
+            await tx.add_loads(loads)
+            await tx.commit()
+    except ContextError:
+        return False
+    return True
+
+
+def _shown(held: PackedNote) -> Document:
+    note = held.note
+    return {
+        "kind": note.kind,
+        "id": note.id,
+        "title": note.title,
+        "reason": note.reason.value,
+        "score": None if note.score is None else round(note.score, 6),
+        "tokens": held.tokens,
+    }

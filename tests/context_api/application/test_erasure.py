@@ -1,0 +1,103 @@
+"""What is erased is nowhere: not in rows, log, index, write-ahead logs, nor in any answer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from context_api.application import admin, events, projects, searching, transfer
+from context_api.application.requests import SearchRequest
+from context_api.application.services import Services
+from context_api.worker.indexing import Indexer
+from memory_core.ids import uuid7
+from memory_core.operations import (
+    CreateCheckpoint,
+    CreateProject,
+    CreateSession,
+    Delete,
+    Erase,
+    NewMessage,
+    UpdateSession,
+)
+from memory_core.records import Kind, Role
+from tests.support.services import caller, do, services_in
+
+ME = caller()
+CANARY = "kanarienvogelgeheimnis"
+
+
+async def saved(services: Services) -> str:
+    await projects.ensure(services, ME, CreateProject(slug="acme/api"))
+    session = uuid7()
+    body = CreateSession(
+        id=session,
+        title=f"title {CANARY}",
+        messages=[NewMessage(role=Role.USER, text=f"text {CANARY} {n}") for n in range(3)],
+    )
+    await do(services, ME, Kind.SESSION, body, project="acme/api")
+    await do(services, ME, Kind.SESSION, UpdateSession(summary=CANARY), record_id=session)
+    checkpoint = CreateCheckpoint(description=f"state {CANARY}", session_id=session)
+    await do(services, ME, Kind.CHECKPOINT, checkpoint, project="acme/api")
+    child = CreateSession(title=f"child {CANARY}", parent_session_id=session)
+    await do(services, ME, Kind.SESSION, child, project="acme/api")
+    return session
+
+
+async def hits(services: Services) -> list[object]:
+    request = SearchRequest(query=CANARY, projects=["acme/api"], min_score=0, limit=50)
+    found = (await searching.search(services, ME, request))["hits"]
+    assert isinstance(found, list)
+    return found
+
+
+async def settle(services: Services) -> None:
+    """Indexes everything there is, vectors too."""
+    indexer = Indexer(services, 64)
+    while await indexer.index_words() or await indexer.index_vectors():
+        pass
+
+
+def holding(folder: Path) -> list[str]:
+    """Returns the files below a folder that hold the canary."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if CANARY.encode() in path.read_bytes()]
+
+
+async def erase_scenario(folder: Path) -> None:
+    async with services_in(folder) as services:
+        session = await saved(services)
+        await settle(services)
+        assert len(await hits(services)) >= 4
+        await do(services, ME, Kind.SESSION, Erase(), record_id=session)
+        assert await hits(services) == []
+        await settle(services)
+        services.indexes.store.purge()
+        assert (await admin.verify(services, ME))["ok"]
+        lines = [line async for line in transfer.export(services, ME)]
+        assert CANARY.encode() not in b"".join(lines)
+        project = (await projects.get(services, ME, "acme/api"))["id"]
+        page = await events.page(services, ME, str(project), 0, 1000)
+        assert CANARY not in str(page)
+        assert (await admin.rebuild(services, ME))["equal"]
+    assert holding(folder) == []
+
+
+def test_an_erased_session_is_nowhere(tmp_path: Path) -> None:
+    asyncio.run(erase_scenario(tmp_path))
+
+
+async def delete_scenario(folder: Path) -> None:
+    async with services_in(folder) as services:
+        session = await saved(services)
+        await settle(services)
+        await do(services, ME, Kind.SESSION, Delete(), record_id=session)
+        assert await hits(services) == []
+        await do(services, ME, Kind.SESSION, Erase(), record_id=session)
+        assert (await admin.verify(services, ME))["ok"]
+        again = CreateSession(title=f"title {CANARY}")
+        await do(services, ME, Kind.SESSION, again, project="acme/api")
+        assert len(await hits(services)) == 1
+
+
+def test_the_deleted_is_not_found_and_can_be_said_again(tmp_path: Path) -> None:
+    asyncio.run(delete_scenario(tmp_path))
