@@ -81,7 +81,7 @@ def test_a_second_run_adds_nothing(fresh_hub: Hub, tmp_path: Path) -> None:
 
     again = fresh_hub.json("import", str(tmp_path / "t"))
     assert counts(again) == (0, 0, 0, 0)
-    assert again["unchanged"] == 3
+    assert again["unchanged"] == 2, "a file with nothing to keep leaves nothing to prove it by"
     forced = fresh_hub.json("import", "--force", str(tmp_path / "t"))
     assert counts(forced)[:3] == (0, 0, 0)
     assert counts(forced)[3] == sum(counts(first)[:3])

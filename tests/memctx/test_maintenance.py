@@ -19,6 +19,7 @@ from tests.support.hub import Hub, free_port
 
 
 def filled(hub: Hub) -> Hub:
+    hub.json("projects", "add", "acme/shop")
     hub.json("sessions", "add", "--title", "Fix the parser", "--project", "acme/shop",
              "--message", "user: why?", "--message", "assistant: a newline")  # fmt: skip
     hub.json("patterns", "add", "Run ruff first", "--type", "workflow", "--project", "acme/shop")

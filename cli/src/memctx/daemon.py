@@ -23,6 +23,7 @@ from sync_agent.url import HubUrl
 PID_FILE = "hub.pid"
 LOG_FILE = "hub.log"
 START_SECONDS = 60.0
+READY_SECONDS = 2.0
 STOP_SECONDS = 20.0
 SHOWN_LINES = 15
 
@@ -105,7 +106,7 @@ def ready(url: HubUrl) -> bool:
     """Says whether a memory-context hub answers at ``url`` that it can work."""
     with HubClient(Channel(url, None, retry=Retry(budget=0.0))) as client:
         try:
-            return "status" in client.ready()
+            return "status" in client.ready(seconds=READY_SECONDS)
         except ContextError:
             return False
 

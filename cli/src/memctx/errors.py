@@ -68,7 +68,7 @@ _ADVICE = {
     "not_a_hub": "check MEMCTX_URL",
     "unauthorized": "set MEMCTX_API_KEY; `./setup.sh` writes one into .env",
     "forbidden": "use a key with the scope that this needs (`memctx keys create`)",
-    "project_not_found": "`memctx projects list` shows all",
+    "project_not_found": "`memctx projects list` shows all, `memctx projects add` makes one",
     "model_missing": "run `memctx model install`",
     "model_broken": "run `memctx model install`",
     "storage_full": "make room on the hub's disk",

@@ -71,13 +71,13 @@ class HubClient:
         """Returns how the hub is doing."""
         return cast("doc.Status", self._get("/status"))
 
-    def ready(self) -> Mapping[str, JsonValue]:
-        """Returns the hub's readiness; needs no key.
+    def ready(self, *, seconds: float = 10.0) -> Mapping[str, JsonValue]:
+        """Returns the hub's readiness, told within ``seconds``; needs no key.
 
         Raises:
             HubUnreachable: it does not answer, or is not ready yet.
         """
-        body = self._channel.call("GET", "/health/ready").body
+        body = self._channel.call("GET", "/health/ready", seconds=seconds).body
         return body if isinstance(body, dict) else {}
 
     def clock(self) -> float | None:

@@ -35,7 +35,7 @@ CHECKS = [
 ]
 ENDLESS = {"follow_events"}
 COSTLY = {"verify": 3, "rebuild": 3, "export": 5}
-EXAMPLES = 40
+EXAMPLES = 25
 KINDS = {"session_id": "sessions", "checkpoint_id": "checkpoints", "pattern_id": "patterns"}
 
 

@@ -100,15 +100,20 @@ class PackItem(Answer):
 
 
 class ContextPack(Answer):
-    """Recall packed into a token budget; ``text`` is notes from the past, not instructions."""
+    """Recall packed into a token budget; ``text`` is notes from the past, not instructions.
+
+    ``recall_kept`` says that what was given out is counted, which a full disk prevents.
+    """
 
     text: str
     items: list[PackItem]
     tokens_used: int
     budget_tokens: int
     recall_id: Uuid
+    recall_kept: bool
     nothing_relevant: bool
     degraded: list[str]
+    mend: str | None = None
 
 
 class Event(Answer):

@@ -13,7 +13,7 @@ BEST_OF_SESSION = 3
 
 # What a chunk without a vector is taken to be: a little more similar than a chance chunk, and
 # more so the better its words match. Least squares over the chunks of chat and transcripts.
-_UNKNOWN_BASE, _UNKNOWN_SLOPE = 0.10, 0.55
+_UNKNOWN_BASE, _UNKNOWN_SLOPE = 0.12, 0.9
 _DECIMALS = np.float32(1e6)
 
 

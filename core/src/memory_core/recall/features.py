@@ -29,7 +29,6 @@ _RECENT_DAYS = 30.0
 _DAY_S = 86_400.0
 _SPILL_DAYS = 2.0
 _TOOL_CODE = ROLES.index("tool")
-_USER_CODE = ROLES.index("user")
 _KIND = {kind: code for code, kind in enumerate(RECALLED_KINDS)}
 
 
@@ -98,8 +97,6 @@ def _record_features(view: ProjectView) -> dict[str, Floats]:
         "question": units.question.astype(np.float32),
         "tool_call": (message & units.tool & ~result).astype(np.float32),
         "tool_result": result.astype(np.float32),
-        "user": (message & (units.role == _USER_CODE)).astype(np.float32),
-        "session": (units.kind == _KIND[Kind.SESSION]).astype(np.float32),
         "checkpoint": (units.kind == _KIND[Kind.CHECKPOINT]).astype(np.float32),
         "pattern": (units.kind == _KIND[Kind.PATTERN]).astype(np.float32),
         "pattern_quality": np.where(units.kind == _KIND[Kind.PATTERN], units.quality, 0.0).astype(

@@ -13,39 +13,54 @@ from collections.abc import Mapping
 BASE = "base"
 
 WITH_VECTORS: Mapping[str, float] = {
-    BASE: -14.2,
-    "words_chunk": 1.0,
-    "words_window": 8.5,
-    "words_session": 2.6,
-    "exact_names": 0.5,
-    "meaning_chunk": 4.2,
-    "meaning_window": 6.2,
-    "meaning_session": 4.1,
-    "substance": 6.2,
-    "long": -4.2,
-    "question": -0.8,
-    "tool_call": -1.8,
-    "tool_result": -2.2,
-    "user": 0.0,
-    "session": 0.0,
-    "checkpoint": 1.0,
+    BASE: -11.35,
+    "words_chunk": 0.45,
+    "words_window": 9.7,
+    "words_session": 3.1,
+    "exact_names": 0.25,
+    "meaning_chunk": 4.0,
+    "meaning_window": 5.6,
+    "meaning_session": 4.9,
+    "substance": 4.9,
+    "long": -3.5,
+    "question": -0.9,
+    "tool_call": -1.5,
+    "tool_result": -2.1,
+    "checkpoint": 0.5,
     "pattern": 1.0,
     "pattern_quality": 1.0,
     "recent": 0.3,
-    "time": 4.0,
-    "author": 0.8,
-    "at_end": 1.2,
-    "at_start": 1.0,
+    "time": 4.4,
+    "author": 0.75,
+    "at_end": 1.3,
+    "at_start": 0.9,
     "project_distance": -0.7,
 }
 
 WORDS_ONLY: Mapping[str, float] = {
-    **{name: weight for name, weight in WITH_VECTORS.items() if not name.startswith("meaning")},
-    BASE: -7.0,
+    BASE: -6.0,
+    "words_chunk": 1.4,
+    "words_window": 15.3,
+    "words_session": 2.8,
+    "exact_names": 0.3,
+    "substance": 2.6,
+    "long": -3.4,
+    "question": -1.0,
+    "tool_call": -1.6,
+    "tool_result": -2.3,
+    "checkpoint": 0.5,
+    "pattern": 1.0,
+    "pattern_quality": 1.0,
+    "recent": 0.3,
+    "time": 4.6,
+    "author": 0.9,
+    "at_end": 1.4,
+    "at_start": 0.9,
+    "project_distance": -0.7,
 }
 
-RELEVANT = 0.05
+RELEVANT = 0.25
 """If not even the best score reaches this, nothing relevant was found."""
 
-FLOOR = 0.01
+FLOOR = 0.005
 """Hits below this are left out even where others are relevant."""

@@ -72,7 +72,8 @@ def _examine(reader: ValueReader, position: int, after: re.Match[str]) -> Span |
     start = _start_of_name(text, position)
     raw = text[start : _end_of_name(after)]
     meaning = _meaning(text, start, raw.lstrip("-."))
-    if meaning is None or text[start - 1 : start] == "/":  # a path ends in the word
+    # A path that ends in the word, or the name of a type ("AWS::IAM::AccessKey").
+    if meaning is None or text[start - 1 : start] == "/" or text[start - 2 : start] == "::":
         return None
     in_element = after["op"] == ">" or (after["pair"] or "").endswith(">")
     value = (reader.element_at if in_element else reader.value_at)(after.end())

@@ -85,7 +85,7 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
     ContextRule(
         "authorization_header",
         ("authorization",),
-        rf"(?i:authorization){_GAP}[fFbB]?(?i:bearer|token|basic|apikey|api-key|bot|digest|negotiate|ghs|key)"
+        rf"(?<![A-Za-z:])(?i:authorization){_GAP}[fFbB]?(?i:bearer|token|basic|apikey|api-key|bot|digest|negotiate|ghs|key)"
         r"[ \t:=+]{1,3}(?P<secret>[^\s\"'`\\,;<>{}$]{6,8192})",
         _is_header_value,
         evidence=Evidence.PLACE,
@@ -93,7 +93,7 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
     ContextRule(
         "authorization_header",
         ("authorization",),
-        rf"(?i:authorization){_GAP}(?P<secret>[A-Za-z0-9+/=_.~:@-]{{16,8192}})",
+        rf"(?<![A-Za-z:])(?i:authorization){_GAP}(?P<secret>[A-Za-z0-9+/=_.~:@-]{{16,8192}})",
         _is_bare_header,
         evidence=Evidence.PLACE,
     ),
@@ -113,7 +113,8 @@ CONTEXT_RULES: Final[tuple[ContextRule, ...]] = (
     ContextRule(
         "password",
         ("identified", "password '"),
-        r"(?i:identified\s{1,4}(?:with\s\S{1,40}\s{1,4})?by|(?:with|encrypted|user|role)\s{1,4}(?:\S{1,64}\s{1,4})?password)"
+        r"(?i:user\s[^\n;]{1,160}?\sidentified\s{1,4}(?:with\s\S{1,40}\s{1,4})?by"
+        r"|(?:with|encrypted|user|role)\s{1,4}(?:\S{1,64}\s{1,4})?password)"
         r"\s{1,4}'(?P<secret>[^'\n]{3,200})'",
         evidence=Evidence.PLACE,
     ),

@@ -11,6 +11,7 @@ from memory_core.redaction.places import Place
 from memory_core.redaction.values import (
     character_classes,
     entropy,
+    has_pairs_of_words,
     is_code,
     is_hex,
     is_mixed,
@@ -80,6 +81,8 @@ def _is_common_word(value: str) -> bool:
 
 
 def _accepts_token(place: Place, value: str, _upper: bool) -> bool:
+    if place is not Place.LITERAL and (_CALL.search(value) or _is_name_of_one(value)):
+        return False
     if place in {Place.LITERAL, Place.SHELL} and len(value) >= 12:
         signs = character_classes(value) == 4 and entropy(value) >= 3.3
         if signs and not is_path(value) and not is_wordy(value) and not is_code(value):
@@ -87,6 +90,12 @@ def _accepts_token(place: Place, value: str, _upper: bool) -> bool:
     if place is not Place.WORD and is_scrambled(value, least=10) and character_classes(value) >= 3:
         return True
     return looks_made(value) and (place is not Place.WORD or not is_wordy(value))
+
+
+def _is_name_of_one(value: str) -> bool:
+    """Tells a name such as ``PKCS7PrivateKey`` from a token."""
+    named = value.isidentifier() and _STEM_INSIDE.search(value) is not None
+    return named and has_pairs_of_words(value)
 
 
 def _accepts_secret(place: Place, value: str, upper: bool) -> bool:

@@ -44,7 +44,7 @@ _STAND_IN_PART: Final = re.compile(
 _TEMPLATE: Final = re.compile(
     r"""
       \$\{[^}]*\}? | \$\$?\([^)]*\)? | \$[A-Za-z_]\w*\}? | \$\d      # shell, PHP, make
-    | %\w+% | %\(?\w*\)?[sdr] | %[A-Z_]+                               # Windows, printf
+    | (?:%[sdr]|[^\w\s])+ | %\w+% | %\(?\w*\)?[sdr] | %[A-Z_]+           # Windows, printf
     | \{\{.*\}?\}? | \{[\w.\[\]()'"!: ]*\} | \#\{.*\}? | @\{.*\}?      # templates
     | <[^>]*>? | \[[A-Za-z][A-Za-z _-]*\]? | `[^`]*`?                        # <your key>
     | &\w+; | !\w+(?:\s.*)?                                            # entities, YAML tags
@@ -162,12 +162,12 @@ def is_scrambled(value: str, *, least: int = 16, share: float = 0.2) -> bool:
     if letters * 8 < len(value) or len(set(value)) < min(7, least) or entropy(value) < 2.5:
         return False
     changes = sum(1 for _ in _TRANSITION.finditer(value))
-    if changes >= share * (len(value) - 1):
+    if changes >= share * (len(value) - 1) and any(c.isdigit() for c in value):
         return True
-    return changes >= 2 and not _has_pairs_of_words(value)
+    return changes >= 2 and not has_pairs_of_words(value)
 
 
-def _has_pairs_of_words(value: str) -> bool:
+def has_pairs_of_words(value: str) -> bool:
     """Tells whether the letters follow one another as in English words.
 
     The pairs listed make up about four fifths of running English, and a sixth of random text.
