@@ -23,7 +23,17 @@ from typing import Any
 
 import numpy as np
 from corpus import Corpus, Message
-from harness import API, Client, Hub, Meter, benchmark, model_dir, parser, spread
+from harness import (
+    API,
+    Client,
+    Hub,
+    Meter,
+    benchmark,
+    model_dir,
+    parser,
+    spread,
+    with_one_blas_thread,
+)
 
 from memory_core.chunking import chunk_text
 from memory_core.embedding.onnx import OnnxEmbedder
@@ -219,7 +229,7 @@ def profile(hub: Hub, client: Client, questions: Iterator[str], out: Path) -> No
     """Samples the hub with py-spy while it answers."""
     assert hub.process is not None
     command = ["py-spy", "record", "--pid", str(hub.process.pid), "--duration", "15"]
-    command += ["--rate", "500", "--threads", "--format", "raw", "--output", str(out)]
+    command += ["--rate", "100", "--threads", "--format", "raw", "--output", str(out)]
     with subprocess.Popen(command) as sampler:
         while sampler.poll() is None:
             ask(hub, client, questions, 10)
@@ -248,6 +258,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
+    with_one_blas_thread()
     made = parser(__doc__, "search")
     made.add_argument("--chunks", type=int, nargs="+", default=[5_000, 20_000, 50_000])
     made.add_argument("--questions", type=int, default=300, help="of each of the two rounds")

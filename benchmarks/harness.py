@@ -296,6 +296,16 @@ def model_dir() -> Path:
     return folder
 
 
+def with_one_blas_thread() -> None:
+    """Starts this program again with one BLAS thread, unless that is set already.
+
+    More of them wait for each other in busy loops, which would take the processor from the hub.
+    """
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        environ = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environ)
+
+
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """Yields a temporary folder, removed at the end."""

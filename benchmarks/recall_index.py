@@ -30,6 +30,7 @@ class CachedEmbedder:
                 self._known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Returns the vectors, computing those that are not kept."""
         keys = [hashlib.blake2b(text.encode("utf-8", "replace")).hexdigest()[:32] for text in texts]
         new = {k: t for k, t in zip(keys, texts, strict=True) if k not in self._known}
         if new:
@@ -37,9 +38,11 @@ class CachedEmbedder:
         return np.stack([self._known[key] for key in keys])
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Returns the vector of one text."""
         return self.embed([text])[0]
 
     def save(self) -> None:
+        """Keeps the vectors for the next run."""
         if self._file and self._known:
             np.savez(self._file, keys=list(self._known), vectors=list(self._known.values()))
 

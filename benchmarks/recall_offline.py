@@ -151,10 +151,11 @@ def abstention(
             (chat, asked.text) for chat in chats for asked in choose.sample(chat.asked, 100)
         ],
     }
-    return {
-        name: f"{sum(ask(index, c, t, embedder).nothing_relevant for c, t in pairs)} of {len(pairs)}"
+    counts = {
+        name: sum(ask(index, corpus, text, embedder).nothing_relevant for corpus, text in pairs)
         for name, pairs in table.items()
     }
+    return {name: f"{count} of {len(table[name])}" for name, count in counts.items()}
 
 
 def quality(arguments: argparse.Namespace) -> None:
@@ -198,6 +199,7 @@ class InventedRecords(Corpus):
         self.extend(count)
 
     def extend(self, count: int) -> list[Ref]:
+        """Adds messages, 200 to a session; returns their names."""
         words = self._random.choice(self._words, size=(count, 130), p=self._odds)
         added = []
         for row in words:
@@ -206,14 +208,18 @@ class InventedRecords(Corpus):
             identity = derive_id(at, self.name, str(number))
             added.append(Ref(Kind.MESSAGE, identity))
             self.add(
-                Kind.MESSAGE, identity, session_id=derive_id(at[:4] + at[4:], str(number // 200)),
+                Kind.MESSAGE, identity, session_id=derive_id(NOW, self.name, str(number // 200)),
                 position=number % 200, role=("user", "assistant", "tool")[number % 3],
                 author="", text=" ".join(row)[:880], source_id=str(number), created_at=at,
             )  # fmt: skip
         return added
 
     def question(self) -> str:
-        return "why did the " + " ".join(self._random.choice(self._words, size=6, p=self._odds))
+        """Returns a new question of six words."""
+        # The 60 most frequent words stand for stop words: what the others ask about is rarer.
+        odds = np.where(np.arange(self._odds.size) < 60, 0.0, self._odds)
+        words = self._random.choice(self._words, size=6, p=odds / odds.sum())
+        return "why did the " + " ".join(words)
 
 
 def _word(number: int) -> str:
@@ -234,10 +240,12 @@ class RandomEmbedder:
         self._random = np.random.default_rng(3)
 
     def embed(self, texts: list[str]) -> np.ndarray:  # type: ignore[type-arg]
+        """Returns random directions."""
         rows = self._random.standard_normal((len(texts), self.dimension), dtype=np.float32)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def embed_query(self, text: str) -> np.ndarray:  # type: ignore[type-arg]
+        """Returns a random direction."""
         return self.embed([text])[0]
 
 

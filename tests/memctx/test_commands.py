@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from memory_core.ids import uuid7
 from tests.memctx.test_usage import commands
 from tests.support.hub import Hub, run_memctx
 
@@ -80,6 +81,7 @@ def known(hub: Hub) -> Known:
 def calls(known: Known, tmp_path: Path) -> list[list[str]]:
     """Returns a good call of every command that does not start or stop a hub."""
     out = str(tmp_path / "export.jsonl")
+    other = f"acme/{uuid7()[-12:]}"
     return [
         ["import", "--dry-run", str(tmp_path)],
         ["search", "why", "does", "the", "parser", "fail"],
@@ -103,9 +105,9 @@ def calls(known: Known, tmp_path: Path) -> list[list[str]]:
         ["projects", "list"],
         ["projects", "show", known.project],
         ["projects", "show", known.project_id],
-        ["projects", "add", "acme/other"],
-        ["projects", "edit", "acme/other", "--add-remote", "https://github.com/acme/other"],
-        ["projects", "rename", "acme/other", "acme/third"],
+        ["projects", "add", other],
+        ["projects", "edit", other, "--add-remote", f"https://github.com/{other}"],
+        ["projects", "rename", other, f"{other}-renamed"],
         ["tags"],
         ["conflicts"],
         ["status"],

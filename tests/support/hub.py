@@ -75,7 +75,9 @@ class Hub:
         home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         found = {
-            name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH")
+            if name in os.environ
         }
         found |= {"HOME": str(home), "MEMCTX_URL": self.url, "MEMCTX_API_KEY": self.key}
         found |= {"MEMCTX_DATA_DIR": str(self.data_dir), "MEMCTX_PORT": str(self.port)}

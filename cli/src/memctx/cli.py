@@ -89,6 +89,7 @@ GLOBAL_OPTIONS = (
     ),
     _option(
         "--project",
+        "named_projects",
         metavar="SLUG",
         multiple=True,
         set_value=_add_projects,
@@ -96,6 +97,7 @@ GLOBAL_OPTIONS = (
     ),
     _option(
         "--url",
+        "hub_url",
         metavar="URL",
         set_value=_set("options", "url"),
         help="The hub's address (MEMCTX_URL).",

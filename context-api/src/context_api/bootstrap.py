@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
 from context_api.adapters import data_dir
+from context_api.adapters.mending_index import MendingIndex
 from context_api.adapters.sql.engine import open_engines
 from context_api.adapters.sql.schema import check_revision
 from context_api.adapters.sql.unit_of_work import SqlUnitOfWork
@@ -23,7 +24,6 @@ from context_api.worker.indexing import Indexer
 from memory_core.clock import now
 from memory_core.embedding.factory import build as build_embedder
 from memory_core.embedding.port import Embedder
-from memory_core.local_index import LocalIndex
 
 DEFAULT_TENANT = "00000000-0000-7000-8000-000000000001"
 ROOT_OWNER = "admin"
@@ -44,7 +44,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(engines.dispose)
         revision = await check_revision(engines.reader)
         store = await asyncio.to_thread(
-            LocalIndex.open, folder / "index.db", memory_bytes=settings.index_memory_mb * MIB
+            MendingIndex, folder / "index.db", memory_bytes=settings.index_memory_mb * MIB
         )
         stack.callback(store.close)
         indexes = Indexes(store=store, load_embedder=_embedder_loader(settings))

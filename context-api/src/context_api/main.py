@@ -34,7 +34,7 @@ def http_options(settings: Settings) -> HttpOptions:
         max_body_bytes=settings.max_body_bytes,
         body_idle_timeout=settings.body_idle_timeout,
         body_timeout=settings.body_timeout,
-        allowed_hosts=settings.allowed_hosts,
+        allowed_hosts=settings.hosts,
         search_default_limit=settings.search_default_limit,
     )
 

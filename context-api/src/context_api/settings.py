@@ -24,7 +24,6 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -127,8 +126,8 @@ class Settings(BaseSettings):
         default="NORMAL",
         description="FULL also survives the loss of power right after an answer, at a price.",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
+    allowed_hosts: str = Field(
+        default="",
         description="Host names that requests may name, separated by commas; empty: any.",
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1024 * MIB)] = Field(
@@ -184,13 +183,6 @@ class Settings(BaseSettings):
         description="Least score of a hit where a search names none; empty: recall decides.",
     )
 
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
     @field_validator("log_level", "log_format", "embedding_provider", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -211,6 +203,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """URL of the database."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'hub.db'}"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host names that requests may name; none of them means any."""
+        return tuple(part.strip() for part in self.allowed_hosts.split(",") if part.strip())
 
     @property
     def local_model(self) -> Path:

@@ -31,6 +31,7 @@ MAX_LINE = 500
 MAX_MESSAGES = 1_000
 MAX_METADATA_BYTES = 65_536
 SLUG_PATTERN = r"^[a-z0-9_][a-z0-9._-]*(/[a-z0-9_][a-z0-9._-]*)*$"
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 T = TypeVar("T")
 
@@ -50,13 +51,16 @@ def check_slug(text: str) -> str:
     """Returns ``text`` if it is an acceptable project slug such as ``acme/api``.
 
     Raises:
-        InvalidSlug: other characters, an empty or dotted part, or more than 200 characters.
+        InvalidSlug: other characters, an empty or dotted part, more than 200 characters, or
+            the form of an id, under which the project could not be found by its name.
     """
     if len(text) > 200 or ".." in text or not re.fullmatch(SLUG_PATTERN, text):
         raise InvalidSlug(
             "a slug is lower-case letters, digits, '.', '_' and '-' in parts joined by '/',"
             " at most 200 characters"
         )
+    if _ID.fullmatch(text):
+        raise InvalidSlug("a slug must not have the form of an id")
     return text
 
 

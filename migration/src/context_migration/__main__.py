@@ -7,6 +7,7 @@ import os
 import sys
 
 from context_migration import runner
+from memory_core.errors import ContextError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         act = runner.upgrade if chosen.action == "upgrade" else runner.current
         sys.stdout.write(f"{act(chosen.database_url)}\n")
-    except runner.SchemaTooNewError as error:
+    except (runner.SchemaTooNewError, ContextError) as error:
         sys.stderr.write(f"context_migration: {error}\n")
         return 1
     return 0

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
 
+from context_api.adapters.sql.failures import translating
+
 LOCK_TIMEOUT_S = 60.0
 DIALECTS = ("sqlite", "postgresql")
 
@@ -47,6 +49,7 @@ def upgrade(url: str, revision: str = "head") -> str:
 
     Raises:
         SchemaTooNewError: the database is at a revision this release does not know.
+        StorageFull, Busy, Unavailable, Corrupt: the database cannot be changed; it is as it was.
     """
     with _connected(url) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
@@ -104,7 +107,7 @@ def _connected(url: str) -> Iterator[Connection]:
     event.listen(engine, "connect", _without_implicit_transactions)
     event.listen(engine, "begin", _begin_immediate)
     try:
-        with engine.begin() as connection:
+        with translating(), engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from context_api.application.ports import Head, ReadTx, Viewer
@@ -67,8 +68,9 @@ def _follow(reached: Head, event: Event) -> Head:
 async def rebuild(services: Services, caller: Caller) -> Document:
     """Empties every view and makes it again from the log, one project at a time.
 
-    Readers see each project as it was until its views are whole again. The answer's digests
-    cover every row of every view before and after.
+    Readers see each project as it was until its views are whole again. Its index starts anew and
+    catches up in the background; a search waits for the words. The answer's digests cover every
+    row of every view before and after.
     """
     caller.require(ADMIN)
     started = time.perf_counter()
@@ -79,6 +81,8 @@ async def rebuild(services: Services, caller: Caller) -> Document:
             project_ids = await tx.all_project_ids()
         for project_id in project_ids:
             await _rebuild_project(services, viewer, project_id)
+            async with services.indexes.lock(project_id):
+                await asyncio.to_thread(services.indexes.store.reset, project_id)
         async with services.uow.read(viewer) as tx:
             after = await tx.view_digest()
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from context_api.application.services import Services
 from context_api.application.viewing import project_named, viewer_of
 from context_api.domain.caller import READ, Caller
-from memory_core.errors import ProjectNotFound
+from memory_core.errors import CursorExpired, ProjectNotFound
 from memory_core.events import Event
 from memory_core.records import Document
 
@@ -32,6 +32,8 @@ async def page(
 
     Raises:
         ProjectNotFound: there is no such project for the caller.
+        CursorExpired: the log has not come to ``after``. A reader that has been there saw
+            another course of it, before a restore or a power cut, and would miss what is new.
     """
     caller.require(READ)
     async with services.uow.read(viewer_of(caller)) as tx:
@@ -40,6 +42,8 @@ async def page(
         head = await tx.log.head(identity)
         if head is None:
             raise ProjectNotFound
+        if after > head.seq:
+            raise CursorExpired(f"the log ends at {head.seq}; read it again from the beginning")
         found = await tx.log.page(identity, after, limit)
         hidden = await tx.records.hidden(identity) if found else frozenset()
     return EventPage(

@@ -28,8 +28,14 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
         upto_seq: int,
         records: Sequence[IndexRecord],
         deleted: Sequence[Ref],
+        *,
+        after_seq: int,
     ) -> None:
-        """Replaces records, drops deleted ones and moves the progress, as one."""
+        """Replaces records, drops deleted ones and moves the progress, as one.
+
+        Raises:
+            Unavailable: the progress is below ``after_seq``, where the batch begins.
+        """
 
     def pending_texts(self, limit: int) -> list[tuple[str, str]]:
         """Returns (content hash, text) of chunks that have no vector yet."""
@@ -39,6 +45,9 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
 
     def put_vectors(self, model: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
         """Stores vectors by content hash."""
+
+    def reset(self, project_id: str) -> None:
+        """Empties a project and puts its progress to 0."""
 
     def purge(self) -> int:
         """Deletes vectors that nothing needs; returns how many."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from context_api.application.index_records import index_record
 from context_api.application.ports import ReadTx, Viewer
 from context_api.application.services import Services
+from memory_core.errors import ContextError
 from memory_core.records import RECALLED_KINDS, Document, Kind, Ref
 
 CHANGES = 500
@@ -29,6 +30,12 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
     async with indexes.lock(project_id):
         progress = await indexes.progress(project_id)
         async with services.uow.read(viewer) as tx:
+            head = await tx.log.head(project_id)
+            if head is not None and progress.lexical_seq > head.seq:
+                # The log is older than the index: a backup was restored, or a power cut took
+                # its last events. What comes next under these positions is something else.
+                await asyncio.to_thread(indexes.store.reset, project_id)
+                return True
             changes = await tx.log.changes(project_id, progress.lexical_seq, CHANGES)
             if not changes:
                 return False
@@ -42,7 +49,10 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
         ]
         gone = [ref for ref in refs if ref not in live]
         upto = changes[-1].seq
-        await asyncio.to_thread(indexes.store.apply, project_id, upto, records, gone)
+        after = progress.lexical_seq
+        await asyncio.to_thread(
+            indexes.store.apply, project_id, upto, records, gone, after_seq=after
+        )
         indexes.state.has_removed |= bool(gone)
     return True
 
@@ -59,8 +69,8 @@ async def _sessions_of(tx: ReadTx, live: dict[Ref, Document]) -> dict[str, Docum
 async def reach(services: Services, tenant_id: str, projects: Sequence[Document]) -> int:
     """Indexes the words of ``projects`` up to their heads, so that a read finds what was written.
 
-    Takes at most about a second; a longer backlog is left to the indexer. Returns the sum of
-    the positions reached.
+    Takes at most about a second; a longer backlog is left to the indexer, and so is a failure,
+    for on a full disk reading must go on. Returns the sum of the positions reached.
     """
     viewer = indexer_of(tenant_id)
     end = time.monotonic() + WAIT_S
@@ -69,7 +79,10 @@ async def reach(services: Services, tenant_id: str, projects: Sequence[Document]
         project_id, head = str(project["id"]), int(str(project["head"]))
         progress = await services.indexes.progress(project_id)
         while progress.lexical_seq < head and time.monotonic() < end:
-            if not await catch_up(services, viewer, project_id):
+            try:
+                if not await catch_up(services, viewer, project_id):
+                    break
+            except ContextError:
                 break
             progress = await services.indexes.progress(project_id)
         reached += progress.lexical_seq

@@ -8,12 +8,18 @@ from context_api.application.ports import WriteTx
 from context_api.application.requests import Listing, Page
 from context_api.application.services import Services
 from context_api.application.viewing import listing, project_named, viewer_of, window_of
-from context_api.application.writing import Written, execute
+from context_api.application.writing import Written, execute, renamed, request_hash
 from context_api.domain.caller import READ, WRITE, Caller
-from memory_core.clock import EPOCH, now
+from memory_core.clock import now
 from memory_core.decide import Known, decide
-from memory_core.errors import Conflict, Forbidden, InvalidInput, SlugTaken
-from memory_core.ids import derive_id, uuid7
+from memory_core.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyMismatch,
+    InvalidInput,
+    SlugTaken,
+)
+from memory_core.ids import uuid7
 from memory_core.operations import CreateProject, Operation, UpdateProject
 from memory_core.records import Document, Kind, Ref
 from memory_core.remotes import normalise_remote
@@ -30,45 +36,35 @@ async def ensure(
         SlugTaken: the slug belongs to a project with other remotes.
         Conflict: the remotes belong to several projects.
         Forbidden: the key is limited to other projects.
+        IdempotencyMismatch: the key was used for another request.
     """
     caller.require(WRITE)
-    body = body.model_copy(update={"remotes": _normalised(body.remotes)})
-    parent_id = await _parent_id(services, caller, body.parent)
-    op_id, record_id = uuid7(), body.id or uuid7()
+    asked = Operation(op_id=uuid7(), kind=Kind.PROJECT, record_id=body.id or uuid7(), body=body)
+    op_hash = None
     if idempotency_key is not None:
-        scope = (caller.tenant_id, caller.actor, idempotency_key)
-        op_id = derive_id(EPOCH, "operation of idempotency key", *scope)
+        asked = renamed(asked, caller, idempotency_key)
+        op_hash = request_hash(asked, None)
+    parent_id = await _parent_id(services, caller, body.parent)
+    body = body.model_copy(update={"remotes": _normalised(body.remotes), "parent": parent_id})
     async with services.uow.write(caller.tenant_id) as tx:
-        found = await _existing(tx, body)
-        if found is None:
-            if caller.project_ids is not None:
-                raise Forbidden("this key is limited to projects that exist")
-            creation = body.model_copy(update={"parent": parent_id})
-            await _append(
-                tx,
-                caller,
-                Operation(op_id=op_id, kind=Kind.PROJECT, record_id=record_id, body=creation),
-                record_id,
-            )
-        elif not caller.may_reach(found):
-            raise Forbidden("this key does not reach the project that has this slug or remote")
+        repeat = await tx.log.operation(asked.op_id)
+        if repeat is not None:
+            if repeat.op_hash not in {None, op_hash}:
+                raise IdempotencyMismatch
+            found, created = repeat.project_id, repeat.first_seq == 1
         else:
-            addition = UpdateProject(remotes_add=body.remotes)
-            await _append(
-                tx,
-                caller,
-                Operation(op_id=op_id, kind=Kind.PROJECT, record_id=found, body=addition),
-                found,
-            )
-        await tx.commit()
+            existing = await _existing(tx, caller, body)
+            found, created = existing or asked.record_id, existing is None
+            addition = body if existing is None else UpdateProject(remotes_add=body.remotes)
+            asked = replace(asked, record_id=found, body=addition)
+            await _append(tx, caller, asked, op_hash)
+            await tx.commit()
     await services.wakeup.notify()
-    return await get(services, caller, found or record_id), found is None
+    return await get(services, caller, found), created
 
 
-async def _append(tx: WriteTx, caller: Caller, operation: Operation, project_id: str) -> None:
-    if await tx.log.operation(operation.op_id) is not None:
-        return
-    at = now()
+async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> None:
+    project_id, at = operation.record_id, now()
     known = Known(
         project_id=project_id,
         actor=caller.actor,
@@ -81,19 +77,28 @@ async def _append(tx: WriteTx, caller: Caller, operation: Operation, project_id:
             project_id,
             decision.drafts,
             op_id=operation.op_id,
-            op_hash=None,
+            op_hash=op_hash,
             actor=caller.actor,
             recorded_at=at,
         )
 
 
-async def _existing(tx: WriteTx, body: CreateProject) -> str | None:
+async def _existing(tx: WriteTx, caller: Caller, body: CreateProject) -> str | None:
+    """Returns the project that is meant, None if there is none.
+
+    A key limited to some projects is refused alike whether there is none or one that it does
+    not reach, so that it cannot ask which projects there are.
+    """
     by_remote = await tx.project_ids_of_remotes(body.remotes)
+    by_slug = await tx.project_id_of_slug(body.slug)
+    if caller.project_ids is not None:
+        found = {*by_remote, *([by_slug] if by_slug and not by_remote else [])}
+        if not found or not found <= caller.project_ids:
+            raise Forbidden("this key is limited to other projects")
     if len(by_remote) > 1:
         raise Conflict("the remotes belong to several projects", project_ids=[*by_remote])
     if by_remote:
         return by_remote[0]
-    by_slug = await tx.project_id_of_slug(body.slug)
     if by_slug is None:
         return None
     document = (await tx.documents([Ref(Kind.PROJECT, by_slug)]))[Ref(Kind.PROJECT, by_slug)]

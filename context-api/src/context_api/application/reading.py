@@ -41,9 +41,14 @@ async def _say_why(tx: ReadTx, caller: Caller, kind: Kind, record_id: str) -> No
     stored = await tx.records.stored(kind, record_id)
     if stored is None or not stored.get("deleted"):
         return
-    private = stored.get("privacy_level") == Privacy.PRIVATE
-    if not private or stored.get("owner") == caller.actor:
+    session_id = stored.get("session_id")
+    session = await tx.records.stored(Kind.SESSION, str(session_id)) if session_id else None
+    if all(_is_readable(one, caller) for one in (stored, session or stored)):
         raise Deleted(f"the {kind.value} {record_id} has been deleted")
+
+
+def _is_readable(stored: Document, caller: Caller) -> bool:
+    return stored.get("privacy_level") != Privacy.PRIVATE or stored.get("owner") == caller.actor
 
 
 async def _as_of(tx: ReadTx, kind: Kind, document: Document, as_of: int) -> Document:

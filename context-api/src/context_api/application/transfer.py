@@ -11,19 +11,23 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from context_api.application.ports import ContextLoad, Viewer
+from context_api.application.ports import ContextLoad, Viewer, WriteTx
 from context_api.application.services import Services
 from context_api.application.viewing import viewer_of
 from context_api.domain.caller import ADMIN, Caller
-from memory_core.canonical import canonical_json
-from memory_core.clock import now
-from memory_core.errors import Conflict, Corrupt, InvalidInput
+from memory_core.canonical import canonical_json, check_text
+from memory_core.clock import now, parse_time
+from memory_core.errors import Conflict, Corrupt, InvalidInput, SlugTaken
 from memory_core.events import Event, EventType, genesis, verify_event
+from memory_core.ids import parse_uuid
 from memory_core.records import Document, Kind
 
 FORMAT = "memory_context_export"
 FORMAT_VERSION = 1
 _BATCH = 500
+_MALFORMED = (
+    ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 async def export(services: Services, caller: Caller) -> AsyncIterator[bytes]:
@@ -61,9 +65,9 @@ async def import_(services: Services, caller: Caller, lines: AsyncIterator[bytes
     import leaves true prefixes that a second one completes.
 
     Raises:
-        InvalidInput: a line is not of an export.
-        Corrupt: an event does not match its digest.
+        InvalidInput: a line is not of an export, or an event does not match its digest.
         Conflict: a log here has taken another course.
+        SlugTaken: a project here has the slug of one that comes in.
     """
     caller.require(ADMIN)
     intake = _Intake(services, caller)
@@ -93,6 +97,7 @@ class _Intake:
         self._epoch = ""
         self._head = 0
         self._previous = b""
+        self._shared: Event | None = None
         self._batch: list[Event] = []
         self._loads: list[ContextLoad] = []
         self.ended = False
@@ -107,7 +112,9 @@ class _Intake:
             value: Any = json.loads(line)
             [(what, content)] = value.items()
             await self._take(what, content)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except Corrupt as error:
+            raise InvalidInput(f"line {self._number}: {error.detail}") from error
+        except _MALFORMED as error:
             raise InvalidInput(f"line {self._number} is not of an export") from error
 
     async def _take(self, what: str, content: Any) -> None:
@@ -118,18 +125,20 @@ class _Intake:
                 raise InvalidInput("the export was made by another release; use that one")
             self._started = True
         elif what == "project":
-            await self._open(str(content["id"]), str(content["epoch"]))
+            await self._open(parse_uuid(content["id"]), parse_uuid(content["epoch"]))
         elif what == "event":
             await self._event(from_document(content))
         elif what == "context_load":
-            self._loads.append(ContextLoad(**content))
+            self._loads.append(_checked(ContextLoad(**content)))
         elif what == "end":
+            await self._check_course()
             self.ended = True
         else:
             raise InvalidInput(f"line {self._number} is of an unknown kind")
 
     async def _open(self, project_id: str, epoch: str) -> None:
         await self.flush()
+        await self._check_course()
         self.projects += 1
         self._epoch = epoch
         async with self._services.uow.read(self._viewer) as tx:
@@ -142,17 +151,21 @@ class _Intake:
         self._previous = event.digest
         if event.seq <= self._head:
             self.skipped += 1
-            if event.seq == self._head:
-                await self._check_same(event)
+            self._shared = event
             return
+        await self._check_course()
         self._batch.append(event)
         if len(self._batch) >= _BATCH:
             await self.flush()
 
-    async def _check_same(self, event: Event) -> None:
+    async def _check_course(self) -> None:
+        """Checks that the last event that was skipped is the one that is stored."""
+        event, self._shared = self._shared, None
+        if event is None:
+            return
         async with self._services.uow.read(self._viewer) as tx:
-            head = await tx.log.head(event.project_id)
-        if head is None or head.digest != event.digest:
+            [stored] = await tx.log.page(event.project_id, event.seq - 1, 1)
+        if stored.digest != event.digest:
             raise Conflict(f"the log of project {event.project_id} here has taken another course")
 
     async def flush(self) -> None:
@@ -165,11 +178,43 @@ class _Intake:
                 head = await tx.log.head(first.project_id)
                 if (head.seq if head else 0) != first.seq - 1:
                     raise Conflict("the log grew while it was imported; import again")
+                await _check_slugs(tx, self._batch)
                 await tx.restore(self._batch, self._epoch)
             await tx.add_loads(self._loads)
             await tx.commit()
         self.added += len(self._batch)
         self._batch, self._loads = [], []
+
+
+async def _check_slugs(tx: WriteTx, batch: list[Event]) -> None:
+    for event in batch:
+        if event.kind is not Kind.PROJECT or event.content is None:
+            continue
+        changes = event.content.get("changes")
+        slug = (changes if isinstance(changes, dict) else event.content).get("slug")
+        holder = await tx.project_id_of_slug(slug) if isinstance(slug, str) else None
+        if holder is not None and holder != event.project_id:
+            raise SlugTaken(
+                f"the slug {slug!r} belongs to another project here; rename that one first",
+                project_id=holder,
+            )
+
+
+def _checked(load: ContextLoad) -> ContextLoad:
+    """Returns a load whose values have their types; no digest covers it."""
+    for text in (load.kind, load.reason, load.actor):
+        check_text(text)
+    for count in (load.position, load.tokens):
+        if type(count) is not int or not 0 <= count < 2**31:
+            raise InvalidInput("a count of a context load is none")
+    return replace(
+        load,
+        recall_id=parse_uuid(load.recall_id),
+        project_id=parse_uuid(load.project_id),
+        record_id=parse_uuid(load.record_id),
+        loaded_at=parse_time(load.loaded_at),
+        score=None if load.score is None else float(load.score),
+    )
 
 
 def to_document(event: Event) -> Document:

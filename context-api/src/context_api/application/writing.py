@@ -84,8 +84,8 @@ async def execute(
     caller.require(WRITE)
     op_hash = None
     if idempotency_key is not None:
-        operation = _renamed(operation, caller, idempotency_key)
-        op_hash = _hash(operation, project)
+        operation = renamed(operation, caller, idempotency_key)
+        op_hash = request_hash(operation, project)
     project_id, level = await _place(services, caller, project, operation)
     at = now()
     operation, counts = redact_operation(complete(operation, at), level)
@@ -107,7 +107,7 @@ async def execute(
     return await _with_document(services, caller, operation, written)
 
 
-def _renamed(operation: Operation, caller: Caller, key: str) -> Operation:
+def renamed(operation: Operation, caller: Caller, key: str) -> Operation:
     """Names the operation, and what it creates, after the caller's Idempotency-Key."""
     scope = (caller.tenant_id, caller.actor, key)
     record_id = operation.record_id
@@ -117,7 +117,8 @@ def _renamed(operation: Operation, caller: Caller, key: str) -> Operation:
     return replace(operation, op_id=op_id, record_id=record_id)
 
 
-def _hash(operation: Operation, project: str | None) -> bytes:
+def request_hash(operation: Operation, project: str | None) -> bytes:
+    """Returns the digest by which a repeated request is known from another one."""
     body = operation.body.model_dump(mode="json", exclude_unset=True)
     about = [project, operation.kind.value, operation.record_id, operation.base]
     return digest(canonical_json([*about, type(operation.body).__name__, body]))
@@ -174,7 +175,6 @@ async def _carry_out(
             )
         documents = await tx.documents(refs(operation))
         current = documents.get(Ref(operation.kind, operation.record_id))
-        _check_match(current, if_match)
         decision = decide(
             operation,
             Known(
@@ -187,6 +187,8 @@ async def _carry_out(
                 redactions=counts,
             ),
         )
+        # After the decision, which refuses those who may not know that the record exists.
+        _check_match(current, if_match)
         seq = 0
         if decision.drafts:
             events = await tx.append(

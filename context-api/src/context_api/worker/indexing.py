@@ -55,6 +55,12 @@ class Indexer:
                 log.warning("indexing failed", code=error.code, detail=error.detail)
                 await asyncio.sleep(RETRY_S)
                 continue
+            except Exception as error:
+                state.failures += 1
+                state.last_error = f"internal_error: {type(error).__name__}"
+                log.exception("indexing failed")
+                await asyncio.sleep(RETRY_S)
+                continue
             state.failures = 0
             state.last_success_at = now()
             if not worked:
@@ -72,16 +78,26 @@ class Indexer:
             return
 
     async def index_words(self) -> bool:
-        """Takes one batch of every project that is behind; says if there was any."""
+        """Takes one batch of every project that is behind; says if there was any.
+
+        A project that cannot be indexed does not hold up the others; its failure is raised
+        after their turn.
+        """
         worked = False
+        failure: Exception | None = None
         for tenant_id in await self._services.uow.tenants():
             viewer = indexer_of(tenant_id)
             async with self._services.uow.read(viewer) as tx:
                 project_ids = await tx.all_project_ids()
             for project_id in project_ids:
-                worked |= await catch_up(self._services, viewer, project_id)
+                try:
+                    worked |= await catch_up(self._services, viewer, project_id)
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failure = error
         if worked:
             self._worded.set()
+        if failure is not None:
+            raise failure
         return worked
 
     async def index_vectors(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from memory_core.local_index.schema import EMBEDDED
 from memory_core.recall.building import ChunkRows, UnitRow, ViewBuilder
 from memory_core.recall.vectors import VectorBlocks
 
-_BATCH = 4_096
+_BATCH = 2_048
+
+_Row = tuple[Any, ...]
 
 _UNITS = """
 SELECT number, kind, id, session_id, position, role, tool, question, author, owner_id, created,
@@ -78,37 +81,54 @@ def refresh(
     at = (project.number, after_revision)
     if after_revision:
         builder.kill([number for (number,) in connection.execute(_GONE, at)])
-    units = [_unit(row) for row in connection.execute(_UNITS, at)]
-    rows = connection.execute(_CHUNKS, (*at, after_chunk)).fetchall()
-    builder.add(units, _chunk_rows(rows))
+    last_chunk = after_chunk
+    for units, chunks in _batches(connection, at, after_chunk):
+        builder.add([_unit(row) for row in units], _chunk_rows(chunks))
+        last_chunk = chunks[-1][0]
     if builder.vectors is not None:
         for numbers, vectors in _vectors(connection, at, builder.vectors):
             builder.embed(numbers, vectors)
-    return int(rows[-1][0]) if rows else after_chunk
+    return last_chunk
 
 
-def _unit(row: Sequence[object]) -> UnitRow:
+def _batches(
+    connection: sqlite3.Connection, at: tuple[int, int], after_chunk: int
+) -> Iterator[tuple[list[_Row], list[_Row]]]:
+    """Yields some units at a time with all their chunks: a project need not fit in memory twice."""
+    chunks = connection.execute(_CHUNKS, (*at, after_chunk))
+    cursor = connection.execute(_UNITS, at)
+    ahead = chunks.fetchone()
+    while units := cursor.fetchmany(_BATCH):
+        last = units[-1][0]
+        mine = []
+        while ahead is not None and ahead[1] <= last:
+            mine.append(ahead)
+            ahead = chunks.fetchone()
+        yield units, mine
+
+
+def _unit(row: _Row) -> UnitRow:
     (number, kind, identity, session_id, position, role, tool, question, author, owner_id,
      created, quality, size, signed) = row  # fmt: skip
     return UnitRow(
-        number=int(str(number)),
-        kind=str(kind),
-        id=str(identity),
-        session_id=None if session_id is None else str(session_id),
-        position=int(str(position)),
-        role=str(role),
+        number=number,
+        kind=kind,
+        id=identity,
+        session_id=session_id,
+        position=position,
+        role=role,
         tool=bool(tool),
         question=bool(question),
-        author=str(author),
-        owner_id=None if owner_id is None else str(owner_id),
-        created=float(str(created)),
-        quality=float(str(quality)),
-        size=int(str(size)),
-        fingerprint=int(str(signed)) % (1 << 64),
+        author=author,
+        owner_id=owner_id,
+        created=created,
+        quality=quality,
+        size=size,
+        fingerprint=signed % (1 << 64),
     )
 
 
-def _chunk_rows(rows: Sequence[tuple[int, int, int, int, int, bytes, bytes]]) -> ChunkRows:
+def _chunk_rows(rows: Sequence[_Row]) -> ChunkRows:
     columns = tuple(zip(*rows, strict=True)) if rows else ((), (), (), (), (), (), ())
     number, unit, start, end, length, terms, frequencies = columns
     return ChunkRows(

@@ -7,7 +7,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +47,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def record_digest(record: IndexRecord) -> bytes:
     """Returns a digest of all that is indexed of a record, but not of its ``seq``."""
-    fields = asdict(record)
-    del fields["seq"]
-    text = json.dumps(fields, sort_keys=True).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).digest()
+    described = json.dumps(
+        [record.kind, record.id, record.session_id, record.position, record.role, record.author,
+         record.title, record.created_at, record.owner_id, record.quality, record.tool_name]
+    )  # fmt: skip
+    digest = hashlib.blake2b(described.encode(), digest_size=16)
+    digest.update(record.text.encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 class Writer:

@@ -26,6 +26,7 @@ _KIND_CODES = {kind: code for code, kind in enumerate(RECALLED_KINDS)}
 _ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
 _FIRST_CAPACITY = 256
 _SEGMENT_POSTINGS = 1_000_000
+"""Sorting takes three times the memory of what is sorted, so a large view is sorted in parts."""
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -130,6 +131,9 @@ class ViewBuilder:
         self._before, self._after = Column(np.int32), Column(np.int32)
         self._chunk_alive, self._embedded = Column(np.bool_), Column(np.bool_)
         self._segments: list[Segment] = []
+        self._unlinked: set[int] = set()
+        self._unsorted: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        self._unsorted_size = 0
 
     @property
     def dead_share(self) -> float:
@@ -153,7 +157,7 @@ class ViewBuilder:
         self._add_chunks(chunks)
         added = np.arange(first_unit, len(self._refs), dtype=np.int32)
         self._first.extend(np.searchsorted(self._chunk_unit.values, added))
-        self._link(np.unique(self._session.values[first_unit:]))
+        self._unlinked.update(np.unique(self._session.values[first_unit:]).tolist())
 
     def kill(self, numbers: Sequence[int]) -> None:
         """Marks units as gone, by their numbers; unknown numbers are ignored."""
@@ -163,7 +167,7 @@ class ViewBuilder:
             return
         self._unit_alive.values[places] = False
         self._chunk_alive.values[np.isin(self._chunk_unit.values, places)] = False
-        self._link(np.unique(self._session.values[places]))
+        self._unlinked.update(np.unique(self._session.values[places]).tolist())
 
     def embed(self, numbers: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Stores the vectors (n, dimension) of chunks, by their numbers; unknown are ignored."""
@@ -179,6 +183,10 @@ class ViewBuilder:
 
     def snapshot(self) -> ProjectView:
         """Returns the view as it is now."""
+        self._sort_postings()
+        if self._unlinked:
+            self._link(np.array(sorted(self._unlinked), dtype=np.int32))
+            self._unlinked.clear()
         return ProjectView(
             units=Units(
                 refs=self._refs,
@@ -255,11 +263,21 @@ class ViewBuilder:
         self._chunk_alive.extend(np.ones(count, dtype=np.bool_))
         self._embedded.extend(np.zeros(count, dtype=np.bool_))
         owners = np.repeat(np.arange(start, start + count, dtype=np.int32), chunks.distinct)
-        # In pieces, because sorting takes three times the memory of what is sorted.
-        for low in range(0, owners.size, _SEGMENT_POSTINGS):
-            part = slice(low, low + _SEGMENT_POSTINGS)
-            fresh = build_segment(chunks.terms[part], owners[part], chunks.frequencies[part])
-            self._segments = append_segment(self._segments, fresh)
+        self._unsorted.append((chunks.terms, owners, chunks.frequencies))
+        self._unsorted_size += owners.size
+        if self._unsorted_size >= _SEGMENT_POSTINGS:
+            self._sort_postings()
+
+    def _sort_postings(self) -> None:
+        """Makes a segment of the postings that came since the last one."""
+        if not self._unsorted_size:
+            return
+        terms, owners, frequencies = (
+            np.concatenate([part[column] for part in self._unsorted]) for column in range(3)
+        )
+        fresh = build_segment(terms, owners, frequencies)
+        self._segments = append_segment(self._segments, fresh)
+        self._unsorted, self._unsorted_size = [], 0
 
     def _link(self, sessions: NDArray[np.int32]) -> None:
         """Chains the chunks of these sessions anew, and places their messages."""

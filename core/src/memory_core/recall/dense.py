@@ -35,9 +35,11 @@ def score_densely(
     The window is the mean over the chunk and its neighbours. The session is the mean of its
     three best distinct similarities, so that a text said twice counts once.
     """
-    known = np.where(
-        np.isnan(similarities), _UNKNOWN_BASE + _UNKNOWN_SLOPE * words, similarities
-    ).astype(np.float32)
+    missing = np.isnan(similarities)
+    known = similarities
+    if missing.any():
+        guess = (_UNKNOWN_BASE + _UNKNOWN_SLOPE * words).astype(np.float32)
+        known = np.where(missing, guess, similarities)
     # The last bits of an inner product depend on where in memory its row lies. Without them
     # equal texts are equal, and their order is decided by their ids.
     chunk: Floats = (np.rint(known * _DECIMALS) / _DECIMALS).astype(np.float32)
@@ -52,15 +54,19 @@ def _window(view: ProjectView, chunk: Floats) -> Floats:
 
 
 def _session(view: ProjectView, chunk: Floats) -> Floats:
-    session = view.chunk_session
-    left = np.where(view.chunks.alive, chunk, -np.inf).astype(np.float32)
-    total = np.zeros(view.session_count, dtype=np.float32)
-    count = np.zeros(view.session_count, dtype=np.float32)
+    order, starts, present = view.by_session
+    result = np.zeros(view.session_count, dtype=np.float32)
+    if not starts.size:
+        return result
+    left = chunk[order]
+    sizes = np.diff(np.append(starts, order.size))
+    total = np.zeros(starts.size, dtype=np.float32)
+    count = np.zeros(starts.size, dtype=np.float32)
     for _ in range(BEST_OF_SESSION):
-        best = np.full(view.session_count, -np.inf, dtype=np.float32)
-        np.maximum.at(best, session, left)
+        best = np.maximum.reduceat(left, starts)
         found = np.isfinite(best)
-        total[found] += best[found]
+        total += np.where(found, best, np.float32(0.0))
         count += found
-        left = np.where(left >= best[session], np.float32(-np.inf), left)
-    return (total / np.maximum(count, 1.0)).astype(np.float32)
+        left = np.where(left >= np.repeat(best, sizes), np.float32(-np.inf), left)
+    result[present] = total / np.maximum(count, np.float32(1.0))
+    return result

@@ -16,11 +16,13 @@ _COMPARED_CHARS = 8_000
 @dataclass(slots=True)
 class _Seen:
     ref: Ref
-    session: int
-    fingerprint: int
     text: str
-    words: frozenset[str]
+    fingerprint: int
+    session: tuple[int, int]
     repeats: list[Ref] = field(default_factory=list)
+
+    def words(self) -> frozenset[str]:
+        return frozenset(self.text[:_COMPARED_CHARS].lower().split())
 
 
 class Repeats:
@@ -31,35 +33,33 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._by_text: dict[str, _Seen] = {}
-        self._by_ref: dict[Ref, _Seen] = {}
-        self._by_session: dict[tuple[int, int], list[_Seen]] = {}
+        self._accepted: dict[Ref, _Seen] = {}
 
     def add(self, ref: Ref, project: int, session: int, fingerprint: int, text: str) -> bool:
-        """Accepts a text and returns True, or notes it as a repeat and returns False."""
-        compared = " ".join(text[:_COMPARED_CHARS].split())
-        fresh = _Seen(ref, session, fingerprint, compared, frozenset(compared.lower().split()))
-        # Long texts that begin alike may go on differently: their length decides with it.
-        key = compared if len(text) <= _COMPARED_CHARS else f"{len(text)} {compared}"
-        neighbours = self._by_session.setdefault((project, session), [])
-        known = self._by_text.get(key) if compared else None
-        known = known or next((seen for seen in neighbours if _alike(seen, fresh)), None)
-        if known is not None:
-            known.repeats.append(ref)
-            return False
-        self._by_text[key] = self._by_ref[ref] = fresh
-        neighbours.append(fresh)
+        """Accepts a text and returns True, or notes it as a repeat and returns False.
+
+        ``fingerprint`` is its SimHash: texts whose fingerprints differ much are not compared.
+        """
+        fresh = _Seen(ref, text, fingerprint, (project, session))
+        for seen in self._accepted.values():
+            if _repeats(seen, fresh):
+                seen.repeats.append(ref)
+                return False
+        self._accepted[ref] = fresh
         return True
 
     def of(self, ref: Ref) -> tuple[Ref, ...]:
         """Returns the repeats of an accepted text, in the order of their scores."""
-        return tuple(self._by_ref[ref].repeats)
+        return tuple(self._accepted[ref].repeats)
 
 
-def _alike(one: _Seen, other: _Seen) -> bool:
-    if (one.fingerprint ^ other.fingerprint).bit_count() > _FINGERPRINT_BITS:
+def _repeats(one: _Seen, other: _Seen) -> bool:
+    differing = (one.fingerprint ^ other.fingerprint).bit_count()
+    if differing > _FINGERPRINT_BITS:
         return False
-    if not one.words or not other.words:
+    if one.text == other.text or one.text.split() == other.text.split():
+        return True
+    if one.session != other.session:
         return False
-    common = len(one.words & other.words)
-    return common >= _OVERLAP * len(one.words | other.words)
+    words, others = one.words(), other.words()
+    return bool(words) and len(words & others) >= _OVERLAP * len(words | others)

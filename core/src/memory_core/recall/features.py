@@ -107,21 +107,19 @@ def _record_features(view: ProjectView) -> dict[str, Floats]:
 
 def _of_question(view: ProjectView, question: Question) -> dict[str, Floats]:
     units = view.units
-    nothing = np.zeros(units.created.size, dtype=np.float32)
     message = units.kind == MESSAGE_CODE
     asked = periods(question.text, question.now, question.zone, _years(units.created))
     age = np.maximum(question.now.timestamp() - units.created, 0.0) / _DAY_S
-    return {
-        "recent": (1.0 / (1.0 + age / _RECENT_DAYS)).astype(np.float32),
-        "time": _within(units.created, asked) if asked else nothing,
-        "author": _named(view, question),
-        "at_end": np.where(message, units.place, 0).astype(np.float32)
-        if question.at_end
-        else nothing,
-        "at_start": np.where(message, 1 - units.place, 0).astype(np.float32)
-        if question.at_start
-        else nothing,
-    }
+    features = {"recent": (1.0 / (1.0 + age / _RECENT_DAYS)).astype(np.float32)}
+    if asked:
+        features["time"] = _within(units.created, asked)
+    if (named := _named(view, question)) is not None:
+        features["author"] = named
+    if question.at_end:
+        features["at_end"] = np.where(message, units.place, 0.0).astype(np.float32)
+    if question.at_start:
+        features["at_start"] = np.where(message, 1.0 - units.place, 0.0).astype(np.float32)
+    return features
 
 
 def _years(created: NDArray[np.float64]) -> range:
@@ -145,10 +143,10 @@ def _within(created: NDArray[np.float64], asked: tuple[Period, ...]) -> Floats:
     return best
 
 
-def _named(view: ProjectView, question: Question) -> Floats:
-    """Returns 1 for what was said by somebody whom the question names."""
+def _named(view: ProjectView, question: Question) -> Floats | None:
+    """Returns 1 for what was said by somebody whom the question names, None if it names nobody."""
     named = [
         is_person(author) and not question.words.isdisjoint(tokenize(author))
         for author in view.authors
     ]
-    return np.array(named, dtype=np.float32)[view.units.author]
+    return np.array(named, dtype=np.float32)[view.units.author] if any(named) else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class _Sums:
         # One row more than there are chunks: neighbours that do not exist point there.
         self.chunk = np.zeros(view.size + 1, dtype=np.float32)
         self.window = np.zeros(view.size + 1, dtype=np.float32)
-        self.session = np.zeros(view.session_count, dtype=np.float64)
+        self.session = np.zeros(view.session_count, dtype=np.float32)
         self.exact = np.zeros(view.size + 1, dtype=np.float32)
         self.most = self.session_most = self.exact_most = self.known = 0.0
 
@@ -61,7 +62,7 @@ def score_lexically(view: ProjectView, terms: Sequence[Term]) -> LexicalScores:
     """Returns the BM25 scores of every chunk, window and session for the terms."""
     sums = _Sums(view)
     if view.live:
-        norms = _Norms(view)
+        norms = _norms(view)
         for term in terms:
             _add_term(view, norms, sums, term)
     return LexicalScores(
@@ -78,19 +79,29 @@ def idf(documents: int, holding: int) -> float:
     return math.log(1.0 + (documents - holding + 0.5) / (holding + 0.5))
 
 
-class _Norms:
+class _Norms(NamedTuple):
     """The length part of BM25's denominator."""
 
-    def __init__(self, view: ProjectView) -> None:
-        self.chunk = _norm(view.lengths, view.live, K1, B)
-        self.window = _norm(view.window_lengths, view.live, K1, B)
-        self.session = _norm(view.session_lengths, view.live_sessions, SESSION_K1, SESSION_B)
+    chunk: Floats
+    window: Floats
+    session: Floats
 
 
-def _norm(lengths: NDArray[np.floating], count: int, k1: float, b: float) -> NDArray[np.floating]:
+def _norms(view: ProjectView) -> _Norms:
+    cached = view.derived.get("bm25_norms")
+    if cached is None:
+        chunk = _norm(view.lengths, view.live, K1, B)
+        window = _norm(view.window_lengths, view.live, K1, B)
+        session = _norm(view.session_lengths, view.live_sessions, SESSION_K1, SESSION_B)
+        cached = view.derived["bm25_norms"] = _Norms(chunk, window, session)._asdict()
+    return _Norms(**cached)
+
+
+def _norm(lengths: NDArray[np.floating], count: int, k1: float, b: float) -> Floats:
     mean = float(lengths.sum(dtype=np.float64)) / count
     # Texts without any term: their length does not matter, as nothing can match.
-    return k1 * (1.0 - b) + (k1 * b / mean if mean else 0.0) * lengths
+    scale = k1 * b / mean if mean else 0.0
+    return (k1 * (1.0 - b) + scale * lengths).astype(np.float32)
 
 
 def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None:
@@ -101,22 +112,26 @@ def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None
     if term.exact:
         sums.exact_most += weight
         sums.exact[chunks] += np.float32(weight)
-    sessions = view.chunk_session[chunks]
-    holding = np.bincount(sessions, often, view.session_count)
-    held = np.flatnonzero(holding)
-    session_weight = idf(view.live_sessions, held.size)
-    sums.session_most += session_weight
     if not chunks.size:
+        sums.session_most += idf(view.live_sessions, 0)
         return
     sums.known += weight
     scale = np.float32(weight * (K1 + 1))
     sums.chunk[chunks] += scale * often / (often + norms.chunk[chunks])
     touched, spread = _spread(view, chunks, often)
     sums.window[touched] += scale * spread / (spread + norms.window[touched])
-    often_there = holding[held]
-    sums.session[held] += (
-        session_weight * (SESSION_K1 + 1) * often_there / (often_there + norms.session[held])
-    )
+    _add_to_sessions(view, norms.session, sums, chunks, often)
+
+
+def _add_to_sessions(
+    view: ProjectView, norm: Floats, sums: _Sums, chunks: NDArray[np.int32], often: Floats
+) -> None:
+    holding = np.bincount(view.chunk_session[chunks], often, view.session_count)
+    held = np.flatnonzero(holding > 0)
+    there = holding[held].astype(np.float32)
+    weight = idf(view.live_sessions, held.size)
+    sums.session_most += weight
+    sums.session[held] += np.float32(weight * (SESSION_K1 + 1)) * there / (there + norm[held])
 
 
 def _spread(
@@ -132,7 +147,8 @@ def _spread(
         total[before[chunks]] += share
         total[after[chunks]] += share
     total[-1] = 0.0
-    touched = np.flatnonzero(total)
+    # Finding where a comparison holds is ten times faster than finding numbers that are not 0.
+    touched = np.flatnonzero(total > 0)
     return touched, total[touched]
 
 

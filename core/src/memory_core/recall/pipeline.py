@@ -153,8 +153,8 @@ def _allowed(view: ProjectView, request: SearchRequest) -> Bools:
     units, chosen = view.units, request.chosen
     allowed = np.ones(units.alive.size, dtype=np.bool_)
     if chosen.kinds:
-        codes = [code for code, kind in enumerate(RECALLED_KINDS) if kind.value in chosen.kinds]
-        allowed &= np.isin(units.kind, codes)
+        wanted = np.array([kind.value in chosen.kinds for kind in RECALLED_KINDS])
+        allowed &= wanted[units.kind]
     if chosen.since:
         allowed &= units.created >= _seconds(chosen.since)
     if chosen.until:

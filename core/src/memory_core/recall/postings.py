@@ -23,7 +23,7 @@ class Segment:
     """The postings of consecutive chunks.
 
     ``terms`` (terms,) ascends; the postings of ``terms[i]`` are
-    ``ordinals[starts[i]:starts[i + 1]]``, which ascend as well.
+    ``ordinals[starts[i]:starts[i + 1]]``, in any order.
     """
 
     terms: NDArray[np.uint64]
@@ -47,12 +47,8 @@ class Segment:
 def build_segment(
     terms: NDArray[np.uint64], ordinals: Ordinals, frequencies: Frequencies
 ) -> Segment:
-    """Returns a segment of postings given by chunk: three equally long columns.
-
-    ``ordinals`` ascends.
-    """
-    # Stable, so that within a term the chunks keep their order.
-    order = np.argsort(terms, kind="stable")
+    """Returns a segment of postings given as three equally long columns."""
+    order = np.argsort(terms)
     arranged = terms[order]
     first = np.flatnonzero(np.r_[True, arranged[1:] != arranged[:-1]]) if order.size else order
     return Segment(
@@ -77,7 +73,7 @@ def append_segment(segments: Sequence[Segment], fresh: Segment) -> list[Segment]
 
 
 def find_postings(segments: Sequence[Segment], term: int) -> tuple[Ordinals, Frequencies]:
-    """Returns the chunks that hold the term, ascending, and its frequency in each."""
+    """Returns the chunks that hold the term, in any order, and its frequency in each."""
     found = [(segment, span) for segment in segments if (span := segment.span(term))]
     if not found:
         return _NONE, _NEVER

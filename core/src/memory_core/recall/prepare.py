@@ -9,8 +9,7 @@ from typing import NamedTuple
 from memory_core.chunking import chunk_text
 from memory_core.clock import to_datetime
 from memory_core.recall.ports import IndexRecord
-from memory_core.text.counting import TermCounts, count_terms, fingerprint
-from memory_core.text.tokens import tokenize
+from memory_core.text.counting import TermCounts, count_terms, fingerprint, sum_counts
 
 HASH_BYTES = 16
 
@@ -68,7 +67,7 @@ def prepare(record: IndexRecord) -> PreparedUnit:
         record=record,
         created=to_datetime(record.created_at).timestamp(),
         question=_QUESTION.search(record.text[-400:]) is not None,
-        fingerprint=fingerprint(count_terms(tokenize(record.text))),
+        fingerprint=fingerprint(sum_counts([chunk.counts for chunk in chunks])),
         chunks=chunks,
     )
 
@@ -82,13 +81,13 @@ def content_hash(text: str) -> bytes:
 def _prepare_chunk(
     text: str, start: int, end: int, in_context: str, spoken: str, *, first: bool
 ) -> PreparedChunk:
-    words = tokenize((spoken if first else "") + text[start:end])
+    counts, length = count_terms((spoken if first else "") + text[start:end])
     embedded = spoken + in_context
     return PreparedChunk(
         start=start,
         end=end,
-        counts=count_terms(words),
-        length=len(words),
+        counts=counts,
+        length=length,
         content_hash=content_hash(embedded),
         embedded_text=embedded,
     )

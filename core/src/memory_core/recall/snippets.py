@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from memory_core.text.tokens import tokenize
-
 SNIPPET_CHARS = 300
 
 _SPACE = re.compile(r"\s+")
-_WORD = re.compile(r"\S+")
 _MOST_SPAN = 4_000
+_MOST_PLACES = 200
+_LEAD = 40
 
 
 def snippet(text: str, span: tuple[int, int], words: Iterable[str]) -> str:
     """Returns at most ``SNIPPET_CHARS`` characters of ``text``, on one line.
 
-    Of all windows of that width inside ``span`` it is the one that holds most of ``words``
-    (terms of the question), the first among equals. Cut ends are marked by "…".
+    Of the windows of that width inside ``span`` it is the one in which most of ``words`` (terms
+    of the question) begin a word, the first among equals. Cut ends are marked by "…".
     """
     start, end = max(span[0], 0), min(span[1], len(text))
     if start >= end:
@@ -37,27 +36,36 @@ def _best_window(
 ) -> tuple[int, int]:
     if end - start <= width:
         return start, end
-    places = [
-        (match.start(), match.end(), frozenset(tokenize(match.group()[:200])) & words)
-        for match in _WORD.finditer(text, start, end)
-    ]
-    best, best_found = start, -1
-    for first, (low, _, _) in enumerate(places):
-        found: set[str] = set()
-        for _, high, held in places[first:]:
-            if high > low + width:
-                break
-            found |= held
-        if len(found) > best_found:
-            best, best_found = low, len(found)
-    return _grown(places, best, end, width) if places else (start, start + width)
+    found = _places(text[start:end].lower(), words)
+    low = 0
+    most = 0
+    for first, (place, _) in enumerate(found):
+        begin = max(0, min(place - _LEAD, end - start - width))
+        inside = {word for at, word in found[first:] if at + len(word) <= begin + width}
+        if len(inside) > most:
+            low, most = begin, len(inside)
+    return _to_words(text, start + low, end, width)
 
 
-def _grown(
-    places: list[tuple[int, int, frozenset[str]]], low: int, end: int, width: int
-) -> tuple[int, int]:
-    """Returns the window from ``low`` on, moved back if the text ends before it is full."""
-    if low + width >= end:
-        low = next((start for start, _, _ in places if start >= end - width), low)
-    high = max((stop for _, stop, _ in places if stop <= low + width), default=low + width)
+def _places(lowered: str, words: frozenset[str]) -> list[tuple[int, str]]:
+    """Returns where words begin with one of ``words``, which are stems, in order."""
+    found: list[tuple[int, str]] = []
+    for word in words:
+        at = lowered.find(word)
+        while at >= 0 and len(found) < _MOST_PLACES:
+            if at == 0 or not lowered[at - 1].isalnum():
+                found.append((at, word))
+            at = lowered.find(word, at + len(word))
+    return sorted(found)
+
+
+def _to_words(text: str, low: int, end: int, width: int) -> tuple[int, int]:
+    """Returns the window from ``low`` on, moved so that it cuts no word if that is possible."""
+    if low and not text[low - 1].isspace():
+        space = text.find(" ", low, low + _LEAD)
+        low = space + 1 if space >= 0 else low
+    high = min(end, low + width)
+    if high < len(text) and not text[high].isspace():
+        space = text.rfind(" ", low + width // 2, high)
+        high = space if space >= 0 else high
     return low, high

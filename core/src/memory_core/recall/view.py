@@ -107,7 +107,7 @@ class ProjectView:
         return int(self.chunks.unit.size)
 
     def postings(self, term: int) -> tuple[Ints, NDArray[np.uint16]]:
-        """Returns the live chunks that hold the term, ascending, and its frequency in each."""
+        """Returns the live chunks that hold the term, in any order, and its frequency in each."""
         ordinals, frequencies = find_postings(self._segments, term)
         if self._all_alive:
             return ordinals, frequencies
@@ -148,6 +148,16 @@ class ProjectView:
             self.chunk_session, weights, self.session_count
         ).astype(np.float64)
         return lengths
+
+    @cached_property
+    def by_session(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Ints]:
+        """The live chunks grouped by session, where each group starts, and whose it is."""
+        live = np.flatnonzero(self.chunks.alive)
+        session = self.chunk_session[live]
+        order = np.argsort(session, kind="stable")
+        session = session[order]
+        starts = np.flatnonzero(np.append(True, session[1:] != session[:-1]))[: session.size]
+        return live[order], starts, session[starts]
 
     @cached_property
     def live_sessions(self) -> int:

@@ -16,10 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_core.text.tokens import MAX_TOKENS, expand, raw_tokens
+
 TermHashes = NDArray[np.uint64]
 Frequencies = NDArray[np.uint16]
 
 _MOST = 65_535
+_SHORT = 64
 
 
 class TermCounts(NamedTuple):
@@ -36,13 +39,44 @@ def term_hash(term: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def count_terms(terms: Sequence[str]) -> TermCounts:
-    """Returns the distinct terms with their frequencies."""
-    counts = Counter(map(term_hash, terms))
-    hashes = np.fromiter(counts.keys(), dtype=np.uint64, count=len(counts))
+def count_terms(text: str) -> tuple[TermCounts, int]:
+    """Returns the distinct terms of a text with their frequencies, and its length in terms."""
+    hashes: list[int] = []
+    for raw in raw_tokens(text):
+        hashes.extend(_raw_hashes(raw))
+        if len(hashes) >= MAX_TOKENS:
+            del hashes[MAX_TOKENS:]
+            break
+    counts = Counter(hashes)
+    terms = np.fromiter(counts.keys(), dtype=np.uint64, count=len(counts))
     often = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))
-    order = np.argsort(hashes)
-    return TermCounts(hashes[order], np.minimum(often[order], _MOST).astype(np.uint16))
+    order = np.argsort(terms)
+    frequencies = np.minimum(often[order], _MOST).astype(np.uint16)
+    return TermCounts(terms[order], frequencies), len(hashes)
+
+
+def sum_counts(parts: Sequence[TermCounts]) -> TermCounts:
+    """Returns the counts of a text from those of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    terms, places = np.unique(np.concatenate([part.terms for part in parts]), return_inverse=True)
+    often = np.bincount(
+        places, np.concatenate([part.frequencies for part in parts]), minlength=terms.size
+    )
+    return TermCounts(terms, np.minimum(often, _MOST).astype(np.uint16))
+
+
+def _raw_hashes(raw: str) -> tuple[int, ...]:
+    return (
+        _short_hashes(raw)
+        if len(raw) <= _SHORT
+        else tuple(term_hash(term.text) for term in expand(raw))
+    )
+
+
+@lru_cache(maxsize=131_072)
+def _short_hashes(raw: str) -> tuple[int, ...]:
+    return tuple(term_hash(term.text) for term in expand(raw))
 
 
 def fingerprint(counts: TermCounts) -> int:

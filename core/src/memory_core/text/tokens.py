@@ -58,12 +58,17 @@ def tokenize(text: str) -> list[str]:
     Never fails: lone surrogates, NUL and megabytes without a space are only bounded.
     """
     terms: list[str] = []
-    for match in _RAW.finditer(_normalise(text[:_MAX_TEXT])):
-        terms.extend(term.text for term in _expand_bounded(match.group()))
+    for raw in raw_tokens(text):
+        terms.extend(term.text for term in expand(raw))
         if len(terms) >= MAX_TOKENS:
             del terms[MAX_TOKENS:]
             break
     return terms
+
+
+def raw_tokens(text: str) -> list[str]:
+    """Returns the runs of characters that `expand` turns into terms, in order."""
+    return _RAW.findall(_normalise(text[:_MAX_TEXT]))
 
 
 def query_terms(text: str) -> list[Term]:
@@ -72,8 +77,8 @@ def query_terms(text: str) -> list[Term]:
     A query of nothing but stop words keeps them, so that it has something to match.
     """
     found: dict[str, Term] = {}
-    for match in _RAW.finditer(_normalise(text[:_MAX_TEXT])):
-        for term in _expand_bounded(match.group()):
+    for raw in raw_tokens(text):
+        for term in expand(raw):
             known = found.get(term.text)
             if known is None or (term.exact and not known.exact):
                 found[term.text] = term
@@ -90,7 +95,8 @@ def _normalise(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-def _expand_bounded(raw: str) -> tuple[Term, ...]:
+def expand(raw: str) -> tuple[Term, ...]:
+    """Returns the terms of a raw token, the joined form of a name before its parts."""
     # Only short tokens are worth remembering, and only they come back.
     return _expand(raw) if len(raw) <= _MAX_TERM else _expand.__wrapped__(raw[:_MAX_RAW])
 
