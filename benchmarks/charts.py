@@ -83,7 +83,8 @@ def search_growth(theme: Theme, figures: dict[str, Any]) -> Picture:
     picture.text(24, 34, "POST /search over HTTP, milliseconds", size=15, font_weight="600")
     step = step_of(most)
     for value in [step * n for n in range(int(most / step) + 1)]:
-        line(picture, [axes.place(0, value), axes.place(axes.x_most, value)], theme.box)
+        ends = [axes.place(0, value), axes.place(axes.x_most, value)]
+        line(picture, ends, theme.line, width=0.4)
         x, y = axes.place(0, value)
         picture.text(x - 10, y + 4, f"{value:g}", size=12, colour=theme.muted, text_anchor="end")
     for stage in stages:
@@ -93,20 +94,17 @@ def search_growth(theme: Theme, figures: dict[str, Any]) -> Picture:
     picture.text(
         334, 366, "chunks in the project", size=12, colour=theme.muted, text_anchor="middle"
     )
+    labels = [(points[-1][1], f"{name} {points[-1][1]:.1f}", c) for name, c, points in curves]
     for name in ("p50", "p95"):
-        ends = [
-            axes.place(0, targets[f"{name}_ms"]),
-            axes.place(axes.x_most, targets[f"{name}_ms"]),
-        ]
+        goal = targets[f"{name}_ms"]
+        ends = [axes.place(0, goal), axes.place(axes.x_most, goal)]
         line(picture, ends, theme.line, width=1.5, dash="5 4")
-        x, y = ends[0]
-        text = f"target {name}: {targets[f'{name}_ms']:g} ms"
-        picture.text(x + 8, y - 6, text, size=12, colour=theme.muted)
-    heights = apart([axes.place(*points[-1])[1] for _, _, points in curves], 18)
-    for (name, colour, points), height in zip(curves, heights, strict=True):
+        labels.append((goal, f"target {name} {goal:g}", theme.muted))
+    for _, colour, points in curves:
         curve(picture, axes, points, colour)
-        label = f"{name} {points[-1][1]:.1f} ms"
-        picture.text(616, height + 5, label, size=13, colour=colour, font_weight="600")
+    heights = apart([axes.place(0, value)[1] for value, _, _ in labels], 17)
+    for (_, words, colour), height in zip(labels, heights, strict=True):
+        picture.text(616, height + 4, words, colour=colour, font_weight="600")
     return picture
 
 
@@ -123,7 +121,7 @@ def bars(
             f'<rect x="{left:g}" y="{y:g}" width="{width * value / most:.1f}" height="22" rx="4" '
             f'fill="{theme.accent if reached else theme.view}"/>'
         )
-        x = left + width * max(value, target if value < target else 0) / most + 10
+        x = left + width * value / most + 10
         picture.text(x, y + 16, f"{value:,.0f}", size=13, font_weight="600")
     x = left + width * target / most
     line(

@@ -114,7 +114,8 @@ class Hub:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         models = MODELS if self.with_model else self.folder / "no-models"
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        names = ("PATH", "LANG", "PYTHONPATH")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         return kept | {
             "HOME": str(home),
             "MEMCTX_API_KEY": KEY,
@@ -344,6 +345,9 @@ def benchmark(
 def publish(arguments: argparse.Namespace, figures: dict[str, Any], load_before: float) -> None:
     """Writes the result with the command and the machine, and prints it."""
     command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
+    if "--json" in command:
+        place = command.index("--json")
+        del command[place : place + 2]
     report = {
         "command": shlex.join(command),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),

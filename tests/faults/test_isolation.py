@@ -212,7 +212,7 @@ def test_private_records_of_another_owner(world: World, spy: str) -> None:
                     if spy == "reader" or (method == "patch" and kind in {"message", "checkpoint"}):
                         continue
                     for tag in ({}, {"If-Match": '"x"'}):
-                        body = {"json": {}} if method == "patch" else {}
+                        body: dict[str, Any] = {"json": {}} if method == "patch" else {}
                         answer = client.request(method, path, headers=tag, **body)
                         assert answer.status_code == 404, f"{method} {path} {tag}: {answer.text}"
             for path in (f"/sessions/{known['session_id']}/messages",

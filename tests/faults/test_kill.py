@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ def check_log(log: list[dict[str, Any]], writers: list[Writer]) -> None:
     assert set(batches.values()) <= {5}
 
 
+def _has_written(writers: list[Writer]) -> bool:
+    return any(writer.sessions for writer in writers)
+
+
 @pytest.mark.slow
 def test_acknowledged_writes_survive_every_kill(tmp_path: Path) -> None:
     seed = int(os.environ.get("MEMCTX_TEST_SEED") or random.randrange(2**32))
@@ -93,7 +98,7 @@ def test_acknowledged_writes_survive_every_kill(tmp_path: Path) -> None:
             round_ = [Writer(hub, pattern) for _ in range(WRITERS)]
             for writer in round_:
                 writer.start()
-            until(lambda done=round_: any(w.sessions for w in done), "a first write")
+            until(partial(_has_written, round_), "a first write")
             # The moment of the kill is the fault that is injected.
             time.sleep(chance.uniform(0.05, 0.7))
             hub.kill()

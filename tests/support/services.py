@@ -26,12 +26,18 @@ def settings(folder: Path, **given: Any) -> Settings:
     return Settings(**chosen)
 
 
-@asynccontextmanager
-async def services_in(folder: Path, **given: Any) -> AsyncIterator[Services]:
-    """Yields the services of a migrated hub in ``folder``."""
+def migrated(folder: Path, **given: Any) -> Settings:
+    """Returns settings of a hub in ``folder``, whose database has its schema."""
     chosen = settings(folder, **given)
     folder.mkdir(parents=True, exist_ok=True)
     runner.upgrade(chosen.database)
+    return chosen
+
+
+@asynccontextmanager
+async def services_in(folder: Path, **given: Any) -> AsyncIterator[Services]:
+    """Yields the services of a migrated hub in ``folder``."""
+    chosen = migrated(folder, **given)
     async with bootstrap.running(chosen) as services:
         yield services
 

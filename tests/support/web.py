@@ -12,7 +12,7 @@ Handle = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(handle: Handle) -> Iterator[str]:
-    """Serves every GET, POST, PATCH and DELETE with ``handle`` on loopback and yields the base URL."""
+    """Serves every GET, POST, PATCH and DELETE with ``handle`` and yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

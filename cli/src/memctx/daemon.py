@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memctx.errors import Failed
-from memctx.files import private_file
+from memctx.files import private_file, private_folder
 from memory_core.errors import ContextError
 from sync_agent.channel import Channel, Retry
 from sync_agent.client import HubClient
@@ -57,7 +57,7 @@ def start(arguments: Sequence[str], data_dir: Path, url: HubUrl) -> Daemon:
     Raises:
         Failed: it ended, or is not ready in time; says what it logged last.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(data_dir)
     mark = secrets.token_hex(8)
     command = [sys.executable, "-m", "memctx", "serve", *arguments, "--mark", mark]
     with (data_dir / LOG_FILE).open("ab") as log:

@@ -91,6 +91,9 @@ class Output:
             for row in (columns, *rows):
                 self.line("\t".join(one_line(_cell(cell)) for cell in row))
             return
+        if not rows:
+            self.note("none")
+            return
         from memctx.tables import print_table  # noqa: PLC0415 - rich takes long to load
 
         print_table(self._stdout, columns, rows, colour=self.style.enabled)

@@ -11,7 +11,7 @@ from memctx.commands import options
 from memctx.git import working_state
 from memctx.output import Cell
 from memctx.run import Run
-from memctx.times import short_time
+from memctx.times import short_date, short_time
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -48,7 +48,7 @@ def list_(
     )
     rows = [
         (
-            short_time(c["created_at"]),
+            short_date(c["created_at"]),
             c["project"],
             c["git_branch"],
             c["description"].partition("\n")[0][:120],

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from memctx.cli import Group
+from memctx.files import private_folder
 from memctx.run import Run
-from sync_agent.config import model_directory
+from sync_agent.config import data_directory, model_directory
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -44,7 +45,9 @@ def install(
     from memory_core.embedding.install import install_model  # noqa: PLC0415
     from memory_core.embedding.published import HUB_URL  # noqa: PLC0415
 
-    folder = model_directory()
+    folder, data = model_directory(), data_directory()
+    if folder.is_relative_to(data):
+        private_folder(data)
     with _progress(run) as progress:
         done = install_model(
             folder,
@@ -57,8 +60,8 @@ def install(
     if done.repaired:
         run.out.note(f"mended: {done.repaired}")
     run.out.note("installed" if done.changed else "already installed and whole")
-    data = {**_description(done.manifest, folder), "changed": done.changed}
-    run.out.finish(data, human=lambda: run.out.text(str(folder)))
+    result = {**_description(done.manifest, folder), "changed": done.changed}
+    run.out.finish(result, human=lambda: run.out.text(str(folder)))
 
 
 @model.command("status")

@@ -11,7 +11,7 @@ from memctx.commands import options
 from memctx.commands.sessions import Field, changes, report_change
 from memctx.output import Cell
 from memctx.run import Run
-from memctx.times import short_date, short_time
+from memctx.times import short_time
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -56,18 +56,10 @@ def list_(
         )
     )
     rows = [
-        (
-            short_date(p["created_at"]),
-            p["project"],
-            p["pattern_type"],
-            p["name"],
-            float(p["quality_score"]),
-            f"{p['successes']}/{p['successes'] + p['failures']}",
-            p["id"],
-        )
+        (p["project"], p["pattern_type"], p["name"], float(p["quality_score"]), p["id"])
         for p in found
     ]
-    columns = ("date", "project", "type", "name", "quality", "worked", "id")
+    columns = ("project", "type", "name", "quality", "id")
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
 
 

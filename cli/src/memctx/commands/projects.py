@@ -11,7 +11,7 @@ from memctx.commands import options
 from memctx.commands.sessions import report_change
 from memctx.output import Cell
 from memctx.run import Run
-from memctx.times import short_time
+from memctx.times import short_date, short_time
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -32,10 +32,9 @@ def list_(run: Run, remote: str | None, limit: int, everything: bool) -> None:
     """List projects, newest first."""
     found = list(run.client.projects.list(remote=remote, limit=None if everything else limit))
     rows = [
-        (short_time(p["created_at"]), p["slug"], identity(p), p["head"], _lag(p), p["id"])
-        for p in found
+        (short_date(p["created_at"]), p["slug"], identity(p), p["head"], _lag(p)) for p in found
     ]
-    columns = ("date", "slug", "known by", "events", "to index", "id")
+    columns = ("date", "slug", "known by", "events", "to index")
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
 
 

@@ -90,7 +90,7 @@ def warn_degraded(out: Output, degraded: list[str], mend: str | None) -> None:
 
 
 def _print_hits(out: Output, answer: doc.SearchAnswer, query: str) -> None:
-    words = re.findall(r"\w+", query)
+    words = _telling_words(query)
     for hit in answer["hits"]:
         _print_hit(out, hit, words)
     behind = answer["head"] - answer["indexed_seq"]
@@ -98,6 +98,14 @@ def _print_hits(out: Output, answer: doc.SearchAnswer, query: str) -> None:
         out.note("nothing relevant is remembered")
     if behind > 0:
         out.note(f"{behind} newer entries are still being indexed")
+
+
+def _telling_words(query: str) -> list[str]:
+    """Returns the words of a query that are worth marking; all if there are only small ones."""
+    from memory_core.text.stopwords import STOP_WORDS  # noqa: PLC0415 - not with --json
+
+    words = re.findall(r"\w+", query)
+    return [word for word in words if word.lower() not in STOP_WORDS] or words
 
 
 def _print_hit(out: Output, hit: doc.Hit, words: list[str]) -> None:
@@ -112,7 +120,9 @@ def _print_hit(out: Output, hit: doc.Hit, words: list[str]) -> None:
     out.line("  ".join(part for part in head if part))
     for line in _snippet(hit["snippet"], out):
         out.line(INDENT + style.highlight(line, words))
-    who = " ".join(part for part in (hit["role"], hit["author"]) if part)
+    who = hit["role"] or ""
+    if who != "tool" and hit["author"]:
+        who = f"{who} {hit['author']}".strip()
     session = hit["session_id"]
     origin = [who, f"session {session}" if session else f"{hit['kind']} {hit['id']}"]
     out.line(INDENT + style(one_line(" · ".join(part for part in origin if part)), "dim"))

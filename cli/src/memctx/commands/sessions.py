@@ -11,7 +11,7 @@ from memctx.cli import Group
 from memctx.commands import options
 from memctx.run import Run
 from memctx.terminal import one_line
-from memctx.times import short_time
+from memctx.times import short_date, short_time
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -54,17 +54,10 @@ def list_(
         )
     )
     rows = [
-        (
-            short_time(s["started_at"]),
-            s["project"],
-            s["agent"],
-            s["title"],
-            s["message_count"],
-            s["id"],
-        )
+        (short_date(s["started_at"]), s["project"], s["title"], s["message_count"], s["id"])
         for s in found
     ]
-    columns = ("date", "project", "agent", "title", "messages", "id")
+    columns = ("date", "project", "title", "turns", "id")
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
 
 

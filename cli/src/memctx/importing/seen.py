@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memctx.files import private_file
+from memctx.files import private_file, private_folder
 from memory_core.errors import ContextError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _load(path: Path) -> dict[str, Entry]:
 
 
 def _store(path: Path, value: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with private_file(temporary) as file:
         file.write(json.dumps(value).encode())

@@ -50,7 +50,9 @@ async def build(services: Services, caller: Caller, request: ContextRequest) -> 
         shared = await tx.records.project(SHARED_PROJECT)
         notes = await _standing(tx.records, request, [project, *([shared] if shared else [])])
     answer = await _answers(services, caller, request, [project, *([shared] if shared else [])])
-    hits = [_note(hit.ref, hit.document, Reason.ANSWER, hit.score) for hit in answer.hits]
+    hits = [
+        _note(hit.ref, hit.document, Reason.ANSWER, hit.score, hit.span[0]) for hit in answer.hits
+    ]
     wanted = [*notes[:1], *hits, *notes[1:]] if _starts_with_state(notes) else [*hits, *notes]
     packed = pack(
         _of_kinds(wanted, request.kinds),
@@ -144,7 +146,9 @@ async def _answers(
     )
 
 
-def _note(ref: Ref, document: Document, reason: Reason, score: float | None = None) -> Note:
+def _note(
+    ref: Ref, document: Document, reason: Reason, score: float | None = None, start: int = 0
+) -> Note:
     author = document.get("author") or document.get("role") or document.get("agent")
     return Note(
         kind=ref.kind.value,
@@ -155,6 +159,7 @@ def _note(ref: Ref, document: Document, reason: Reason, score: float | None = No
         at=happened_at(document),
         source=str(author or document.get("owner") or ""),
         score=score,
+        start=start,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 
 class Wakeup:
@@ -11,6 +12,13 @@ class Wakeup:
     def __init__(self) -> None:
         self._condition = asyncio.Condition()
         self._rounds = 0
+        self._last = -1e9
+
+    async def quiet(self, for_s: float, at_most_s: float) -> None:
+        """Returns once nobody has written for ``for_s``, or after ``at_most_s``."""
+        end = time.monotonic() + at_most_s
+        while (at := time.monotonic()) < min(self._last + for_s, end):
+            await asyncio.sleep(min(self._last + for_s, end) - at)
 
     @property
     def round(self) -> int:
@@ -21,6 +29,7 @@ class Wakeup:
         """Says that some log has grown."""
         async with self._condition:
             self._rounds += 1
+            self._last = time.monotonic()
             self._condition.notify_all()
 
     async def wait(self, seen: int, timeout_s: float) -> None:

@@ -17,6 +17,12 @@ from memory_core.errors import ContextError
 POLL_S = 2.0
 RETRY_S = 5.0
 
+# Those who write wait for an answer and the indexes do not: a batch of words or vectors waits
+# until the log is quiet for the first number of seconds, but never longer than the second. A
+# search needs no patience, it brings the words of its projects up to date itself.
+WORDS_WAIT_S = (0.05, 1.0)
+VECTORS_WAIT_S = (0.3, 3.0)
+
 log = structlog.get_logger(__name__)
 
 
@@ -36,16 +42,21 @@ class Indexer:
         """Runs until it is cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat(self.index_words, self._wait_for_log))
-                group.create_task(self._repeat(self.index_vectors, self._wait_for_words))
+                words, vectors = self.index_words, self.index_vectors
+                group.create_task(self._repeat(words, self._wait_for_log, WORDS_WAIT_S))
+                group.create_task(self._repeat(vectors, self._wait_for_words, VECTORS_WAIT_S))
         finally:
             self._services.indexes.state.alive = False
 
     async def _repeat(
-        self, step: Callable[[], Awaitable[bool]], wait: Callable[[int], Awaitable[None]]
+        self,
+        step: Callable[[], Awaitable[bool]],
+        wait: Callable[[int], Awaitable[None]],
+        patience: tuple[float, float],
     ) -> None:
         state = self._services.indexes.state
         while True:
+            await self._services.wakeup.quiet(*patience)
             seen = self._services.wakeup.round
             try:
                 worked = await step()

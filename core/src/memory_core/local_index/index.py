@@ -80,9 +80,10 @@ class LocalIndex:
         """Closes the file. A call that runs in another thread ends with `Unavailable`."""
         with self._writing, self._sharing:
             self._closed = True
-            self._writer.close()
             while self._readers:
                 self._readers.pop().close()
+            # Last, so that it takes the write-ahead log into the file; a reader could not.
+            self._writer.close()
             self._loaded.clear()
 
     # Reading

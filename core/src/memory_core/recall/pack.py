@@ -46,7 +46,11 @@ _SHARES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A record that may go into the pack. ``at`` is a canonical time; ``source`` names who."""
+    """A record that may go into the pack. ``at`` is a canonical time; ``source`` names who.
+
+    ``start`` is where in ``text`` begins what matters: a text that is too long is cut to what
+    follows it.
+    """
 
     kind: str
     id: str
@@ -56,6 +60,7 @@ class Note:
     at: str
     source: str = ""
     score: float | None = None
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ def _assembled(taken: list[tuple[Note, str]], preamble: str) -> str:
 def _entry(note: Note, room: int) -> str | None:
     """Returns the note as an indented list item of at most ``room`` tokens, or None."""
     source = f", {_one_line(note.source)}" if note.source else ""
-    title, body = _without_repeat(_one_line(note.title), note.text.strip())
+    title, body = _without_repeat(_one_line(note.title), _from_start(note, room))
     head = f"- [{note.at[:10]}, {note.kind} {note.id}{source}] {title}".rstrip()
     left = room - estimate_tokens(head)
     if left < 0 or room < MIN_ENTRY_TOKENS:
@@ -140,6 +145,13 @@ def _entry(note: Note, room: int) -> str | None:
     if not cut:
         return head
     return "\n".join([head, *(f"  {line}" for line in cut.splitlines() if line.strip())])
+
+
+def _from_start(note: Note, room: int) -> str:
+    """Returns the text, or if it is too long for ``room`` tokens only from its start on."""
+    if note.start <= 0 or estimate_tokens(note.text) < room:
+        return note.text.strip()
+    return f"… {note.text[note.start :].strip()}"
 
 
 def _without_repeat(title: str, body: str) -> tuple[str, str]:

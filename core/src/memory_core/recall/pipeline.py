@@ -59,13 +59,18 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A record that answers. ``repeats`` are records left out for saying the same."""
+    """A record that answers.
+
+    ``span`` is the part of ``text`` for which it was found. ``repeats`` are records left out
+    for saying the same.
+    """
 
     ref: Ref
     project_id: str
     score: float
     document: Document
     text: str
+    span: tuple[int, int]
     snippet: str
     repeats: tuple[Ref, ...] = ()
     explain: Document | None = None
@@ -232,13 +237,15 @@ class _Selection:
 
     def _hit(self, candidate: Candidate, document: Document, text: str) -> Hit:
         ranking = self._rankings[candidate.project]
+        span = ranking.span(candidate.unit)
         return Hit(
             ref=candidate.ref,
             project_id=self._request.scopes[candidate.project].project_id,
             score=candidate.score,
             document=document,
             text=text,
-            snippet=snippet(text, ranking.span(candidate.unit), self._words),
+            span=span,
+            snippet=snippet(text, span, self._words),
             repeats=self._repeats.of(candidate.ref),
             explain=ranking.explain(candidate.unit) if self._request.explain else None,
         )
