@@ -129,6 +129,27 @@ def test_an_edited_row_is_found(fresh_hub: Hub) -> None:
     assert "not ok" in human.stdout
 
 
+@pytest.mark.parametrize("missing", ["pydantic_settings", "sqlalchemy", "fastapi"])
+@pytest.mark.parametrize("arguments", [["serve"], ["migrate"], ["rebuild"]])
+def test_a_light_installation_says_that_the_hub_is_not_there(
+    tmp_path: Path, missing: str, arguments: list[str]
+) -> None:
+    hub = Hub(tmp_path, free_port())
+    hub.data_dir.mkdir()
+    (hub.data_dir / "hub.db").touch()
+    script = f"import sys; sys.modules[{missing!r}] = None; import memctx.__main__ as m; "
+    done = subprocess.run(
+        [sys.executable, "-c", script + f"sys.exit(m.main({arguments!r}))"],
+        env=hub.environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if arguments == ["migrate"] and missing == "fastapi":
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 1
+        assert f"({missing} is missing)" in done.stderr
+        assert "pip install 'memory-context[server]'" in done.stderr
+
+
 def test_the_hub_runs_in_the_background_and_stops(tmp_path: Path) -> None:
     hub = Hub(tmp_path, free_port())
     try:

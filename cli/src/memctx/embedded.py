@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from context_api.main import HubServer
     from context_api.settings import Settings as Settings  # noqa: PLC0414 - for annotations
 
+_OURS = frozenset({"memory_core", "context_api", "context_migration", "sync_agent", "memctx"})
+
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
 
@@ -37,8 +39,11 @@ def _hub_code() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in _OURS:
+            raise
         raise NotInstalled(
-            f"the hub is not installed here ({error.name} is missing);"
+            f"the hub is not installed here ({missing} is missing);"
             " install it with: pip install 'memory-context[server]'"
         ) from error
 
@@ -103,9 +108,9 @@ def started_hub() -> Iterator[HubClient]:
     key = f"mctx_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
     settings = hub_settings(host=LOOPBACK, port=0, api_key=key)
     migrate(settings)
-    from context_api.http import logs  # noqa: PLC0415
-    from context_api.main import listen  # noqa: PLC0415
-
+    with _hub_code():
+        from context_api.http import logs  # noqa: PLC0415
+        from context_api.main import listen  # noqa: PLC0415
     logs.configure("error", "text")
     with closing(listen(LOOPBACK, 0)) as bound:
         started: Future[HubServer] = Future()

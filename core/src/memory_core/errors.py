@@ -152,7 +152,7 @@ class Deleted(ContextError):
 
 
 class CursorExpired(ContextError):
-    """The cursor lies before what the log still holds; start again."""
+    """The cursor lies outside what the log holds; start again."""
 
     code, status = "cursor_expired", 410
 

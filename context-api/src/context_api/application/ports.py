@@ -114,8 +114,10 @@ class Log(Protocol):
     def pages(self, project_id: str, after: int = 0, size: int = 500) -> AsyncIterator[list[Event]]:
         """Yields the log after ``after`` page by page."""
 
-    async def of_record(self, record_id: str, upto: int | None = None) -> list[Event]:
-        """Returns the events of one record and of what belongs to it."""
+    async def of_record(
+        self, record_id: str, upto: int | None = None, *, own_only: bool = False
+    ) -> list[Event]:
+        """Returns the events of one record; without ``own_only`` also of what belongs to it."""
 
     async def operation(self, op_id: str) -> StoredOperation | None:
         """Returns what an operation left in the log."""

@@ -17,7 +17,8 @@ class Wakeup:
     async def quiet(self, for_s: float, at_most_s: float) -> None:
         """Returns once nobody has written for ``for_s``, or after ``at_most_s``."""
         end = time.monotonic() + at_most_s
-        while (at := time.monotonic()) < min(self._last + for_s, end):
+        # Not an event: what is waited for is that nothing happens.
+        while (at := time.monotonic()) < min(self._last + for_s, end):  # noqa: ASYNC110
             await asyncio.sleep(min(self._last + for_s, end) - at)
 
     @property

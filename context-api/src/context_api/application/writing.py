@@ -26,6 +26,7 @@ from memory_core.operations import (
     Operation,
 )
 from memory_core.records import Document, Kind, Privacy, Ref
+from memory_core.redaction import redact_value
 
 _CREATIONS = (CreateProject, CreateSession, CreateCheckpoint, CreatePattern)
 _UPDATES = frozenset(
@@ -118,8 +119,13 @@ def renamed(operation: Operation, caller: Caller, key: str) -> Operation:
 
 
 def request_hash(operation: Operation, project: str | None) -> bytes:
-    """Returns the digest by which a repeated request is known from another one."""
-    body = operation.body.model_dump(mode="json", exclude_unset=True)
+    """Returns the digest by which a repeated request is known from another one.
+
+    It is kept in the log, so it covers the redacted text: it must not confirm a guess of a
+    secret that was never stored.
+    """
+    dumped = operation.body.model_dump(mode="json", exclude_unset=True)
+    body, _ = redact_value(dumped, Privacy.PUBLIC)
     about = [project, operation.kind.value, operation.record_id, operation.base]
     return digest(canonical_json([*about, type(operation.body).__name__, body]))
 
@@ -183,7 +189,7 @@ async def _carry_out(
                 now=at,
                 documents=documents,
                 changed=await _changed_since(tx, operation, current),
-                children=await _children(tx, operation),
+                children=await _children(tx, caller, operation),
                 redactions=counts,
             ),
         )
@@ -234,7 +240,7 @@ async def _changed_since(
     if operation.base is None or current is None or current.get("last_op") == operation.base:
         return frozenset()
     fields: set[str] | None = None
-    for event in await tx.log.of_record(operation.record_id):
+    for event in await tx.log.of_record(operation.record_id, own_only=True):
         if event.op_id == operation.base:
             fields = set()
         elif fields is not None and event.type in _UPDATES and event.content is not None:
@@ -243,15 +249,22 @@ async def _changed_since(
     return None if fields is None else frozenset(fields)
 
 
-async def _children(tx: WriteTx, operation: Operation) -> tuple[str, ...]:
-    """Returns the child sessions that go with a session; deleted ones only to be erased."""
+async def _children(tx: WriteTx, caller: Caller, operation: Operation) -> tuple[str, ...]:
+    """Returns the child sessions that go with a session; deleted ones only to be erased.
+
+    PRIVATE ones of another owner stay: the caller may not even know of them.
+    """
     if operation.kind is not Kind.SESSION or not isinstance(operation.body, Delete | Erase):
         return ()
     children = await tx.child_sessions(operation.record_id)
-    if isinstance(operation.body, Erase):
-        return children
     documents = await tx.documents(Ref(Kind.SESSION, child) for child in children)
-    return tuple(ref.id for ref, document in documents.items() if not document.get("deleted"))
+    erases = isinstance(operation.body, Erase)
+    return tuple(
+        ref.id
+        for ref, document in documents.items()
+        if (erases or not document["deleted"])
+        and (document["privacy_level"] != Privacy.PRIVATE or document["owner"] == caller.actor)
+    )
 
 
 async def _with_document(

@@ -47,10 +47,14 @@ class LogReader:
             yield page
             after = page[-1].seq
 
-    async def of_record(self, record_id: str, upto: int | None = None) -> list[Event]:
-        """Returns the events of one record and of what belongs to it, in order."""
+    async def of_record(
+        self, record_id: str, upto: int | None = None, *, own_only: bool = False
+    ) -> list[Event]:
+        """Returns the events of one record, in order; without ``own_only`` also of what belongs to it."""
         log = t.events
-        about = (log.c.record_id == record_id) | (log.c.parent_id == record_id)
+        about: Any = log.c.record_id == record_id
+        if not own_only:
+            about |= log.c.parent_id == record_id
         conditions = [log.c.tenant_id == self._tenant_id, about]
         if upto is not None:
             conditions.append(log.c.seq <= upto)

@@ -17,7 +17,14 @@ from context_api.http.lines import lines_of
 from context_api.http.metrics import Metrics
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute, check_media_type
-from memory_core.errors import AlreadyExists, Corrupt, InvalidJson, PayloadTooLarge
+from memory_core.errors import (
+    Conflict,
+    Corrupt,
+    InvalidInput,
+    InvalidJson,
+    PayloadTooLarge,
+    SlugTaken,
+)
 
 NDJSON = "application/x-ndjson"
 LINES = {NDJSON: {"schema": {"type": "string"}}}
@@ -64,7 +71,7 @@ async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
 @router.post(
     f"{API}/import",
     response_model=reports.Imported,
-    responses=refuses(InvalidJson, AlreadyExists, Corrupt, PayloadTooLarge),
+    responses=refuses(InvalidJson, InvalidInput, Conflict, SlugTaken, PayloadTooLarge),
     openapi_extra={"requestBody": {"required": True, "content": LINES}},
 )
 async def import_(ask: Asking, request: Request) -> Json:
