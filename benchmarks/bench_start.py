@@ -65,14 +65,16 @@ def whole_process(command: Sequence[str], hub: Hub, times: int) -> dict[str, flo
 def starts(folder: Path, times: int) -> dict[str, Any]:
     """Starts and stops a hub several times; the first makes the database."""
     hub = Hub(folder)
-    took, memory = [], []
+    took, memory, cpu = [], [], []
     for _ in range(times + 1):
         took.append(hub.start())
         memory.append(hub.rss_mb())
+        cpu.append(hub.cpu_s())
         hub.stop()
     return {
         "first_s": round(took[0], 2),
         "again": spread(took[1:]),
+        "hub_cpu_s": round(min(cpu), 2),
         "rss_mb": round(max(memory)),
         "load": load(),
     }

@@ -332,6 +332,8 @@ def benchmark(
     measure: Callable[[Path, argparse.Namespace], dict[str, Any]],
 ) -> None:
     """Measures in a temporary folder and publishes what was found, or says why it cannot run."""
+    # A benchmark that is told to end must still end its hub.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     load_before = load()
     with scratch(name) as folder:
         try:

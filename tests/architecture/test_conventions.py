@@ -33,6 +33,7 @@ DIALECT_HOMES = {
 
 # Who may read the environment, and why.
 ENVIRONMENT_READERS = {
+    "context_api/__init__.py": "the threads of numpy, which must be set before it is loaded",
     "context_api/settings.py": "the hub's settings",
     "sync_agent/config.py": "where a client finds the hub and its key",
     "context_migration/__main__.py": "which database to migrate, where nothing else runs",

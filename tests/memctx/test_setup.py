@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from memctx import daemon
 from memory_core.errors import ContextError
+from sync_agent.url import parse_url
 from tests.support.hub import free_port
 from tests.support.model import find_model_dir
 
@@ -157,6 +159,28 @@ def test_an_env_file_without_a_key_is_not_touched(clone: Clone) -> None:
         assert env.read_text() == "MEMCTX_PORT=9\n"
     finally:
         env.write_text(before)
+
+
+def test_without_an_option_the_hub_runs_in_the_foreground(clone: Clone, tmp_path: Path) -> None:
+    port = free_port()
+    environ = clone.environ(MEMCTX_PORT=str(port), MEMCTX_DATA_DIR=str(tmp_path / "data"))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(clone.folder / "setup.sh"), "--no-model"],
+            cwd=clone.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + 60
+        url = parse_url(f"http://127.0.0.1:{port}")
+        while not daemon.ready(url) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        assert daemon.ready(url), (tmp_path / "log").read_text()
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    said = (tmp_path / "log").read_text()
+    assert "Next:" in said
+    assert f"export MEMCTX_URL=http://127.0.0.1:{port}" in said
 
 
 @pytest.fixture

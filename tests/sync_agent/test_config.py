@@ -264,7 +264,7 @@ def test_the_data_folder_is_the_one_the_hub_would_take(
     def same() -> Path:
         hub = settings.load()
         assert config.data_directory() == hub.data_dir
-        assert config.model_directory() == hub.models / "all-MiniLM-L6-v2"
+        assert config.model_directory() == hub.local_model
         return hub.data_dir
 
     assert same() == machine.clone / ".memctx-data"

@@ -134,7 +134,8 @@ class Channel:
     ) -> Iterator[Reply]:
         """Sends a request whose body, answer or both are read piece by piece.
 
-        Only failing to connect is tried again. ``seconds`` bounds each silence, not the whole.
+        Until its answer begins a GET is tried again as by `call`; anything else only if there
+        was no connection. ``seconds`` bounds each silence, not the whole.
         """
         request = Request(
             method=method,
@@ -142,7 +143,7 @@ class Channel:
             headers=self._headers(headers),
             body=body,
             seconds=seconds,
-            repeatable=False,
+            repeatable=method == "GET",
         )
         reply = self._send(request)
         try:

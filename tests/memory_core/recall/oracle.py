@@ -42,7 +42,8 @@ def passages(records: Sequence[IndexRecord]) -> list[Passage]:
             counts = Counter(tokenize(record.text[start:end]))
             chain = (record.id if alone else session, int(alone))
             found.append(Passage(record.id, session, chain, counts))
-    return found
+    # A chain is together: what stands alone does not come between messages.
+    return sorted(found, key=lambda passage: passage.chain)
 
 
 class Oracle:

@@ -191,9 +191,8 @@ def test_a_named_author_is_preferred_but_not_a_model() -> None:
 
 def test_an_equal_score_is_decided_by_id() -> None:
     store = Store()
-    for number in range(30):
-        store.message(f"t{number}", f"parser {chr(97 + number % 26)}{number}", 0,
-                      session_id=identity(f"own{number}"))  # fmt: skip
+    for number in range(10, 40):
+        store.message(f"t{number}", f"parser {number}", session_id=identity(f"own{number}"))
     with filled(store) as index:
         answers = [names(ask(index, store, "parser", limit=limit)) for limit in (5, 30)]
     assert answers[1] == sorted(answers[1])

@@ -284,27 +284,28 @@ class ViewBuilder:
         affected = np.zeros(len(self._sessions.names), dtype=np.bool_)
         affected[sessions] = True
         units = np.flatnonzero(affected[self._session.values] & self._unit_alive.values)
-        units = units[self._order(units)]
+        # Messages of one session follow each other; all else stands alone, and not between them.
+        alone = self._kind.values[units] != MESSAGE_CODE
+        chain = np.where(alone, -1 - units, self._session.values[units])
+        order = self._order(units, chain)
+        units, alone, chain = units[order], alone[order], chain[order]
         first = self._first.values[units]
         counts = self._chunk_counts(units)
         chunks = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        # Messages of one session follow each other; all else stands alone.
-        session = self._session.values[units].astype(np.int64)
-        alone = self._kind.values[units] != MESSAGE_CODE
-        chain = np.repeat(np.where(alone, -1 - units, session), counts)
+        chain = np.repeat(chain, counts)
         joined = chain[1:] == chain[:-1]
         self._before.values[chunks] = np.r_[-1, np.where(joined, chunks[:-1], -1)][: chunks.size]
         self._after.values[chunks] = np.r_[np.where(joined, chunks[1:], -1), -1][: chunks.size]
         self._set_places(units[~alone])
 
-    def _order(self, units: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Returns the order by session, position, id."""
-        session, position = self._session.values[units], self._position.values[units]
-        order = np.lexsort((position, session))
-        session, position = session[order], position[order]
-        if np.any((session[1:] == session[:-1]) & (position[1:] == position[:-1])):
+    def _order(self, units: NDArray[np.intp], chain: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Returns the order by chain, position, id."""
+        position = self._position.values[units]
+        order = np.lexsort((position, chain))
+        ordered, placed = chain[order], position[order]
+        if np.any((ordered[1:] == ordered[:-1]) & (placed[1:] == placed[:-1])):
             names = np.array([self._refs[unit].id for unit in units.tolist()])
-            order = np.lexsort((names, self._position.values[units], self._session.values[units]))
+            order = np.lexsort((names, position, chain))
         return order
 
     def _chunk_counts(self, units: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ class LogReader:
     async def of_record(
         self, record_id: str, upto: int | None = None, *, own_only: bool = False
     ) -> list[Event]:
-        """Returns the events of one record, in order; without ``own_only`` also of what belongs to it."""
+        """Returns one record's events in order; without ``own_only`` also those of its parts."""
         log = t.events
         about: Any = log.c.record_id == record_id
         if not own_only:
