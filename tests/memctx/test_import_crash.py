@@ -78,8 +78,11 @@ def test_killed_at_random_moments(
                 hub.kill()
                 restart = threading.Timer(chance.uniform(0, 1), hub.start)
                 restart.start()
-                _, said = process.communicate(timeout=120)
-                restart.join()
+                try:
+                    _, said = process.communicate(timeout=120)
+                finally:
+                    process.kill()
+                    restart.join()
                 assert process.returncode == 0, said
                 length = min(length, time.monotonic() - begin)
             now = stored(hub)

@@ -96,7 +96,6 @@ class Hub:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
         end = time.monotonic() + READY_SECONDS
         with self.client(budget=0.0) as client:

@@ -101,8 +101,10 @@ def test_a_write_is_asked_for_again_when_the_hub_restarts(fresh_hub: Hub) -> Non
         fresh_hub.kill()
         restart = threading.Timer(0.5, fresh_hub.start)
         restart.start()
-        made = client.patterns.create({"project": owner, "pattern_type": "code", "name": "x"})
-        restart.join()
+        try:
+            made = client.patterns.create({"project": owner, "pattern_type": "code", "name": "x"})
+        finally:
+            restart.join()
         assert [pattern["id"] for pattern in client.patterns.list()] == [made["id"]]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from memory_core.errors import Busy, Corrupt, StorageFull, Unavailable
 
-FORMAT = 1
+FORMAT = 2
 """Changes with whatever makes stored rows mean something else: tables, tokenizer, chunking."""
 
 WAITING, EMBEDDED, DEAD = 0, 1, 2

@@ -108,6 +108,9 @@ class Writer:
         """Makes a model the one whose vectors are used and waited for."""
         if number == self.model:
             return
+        if self.model is None:
+            # What was given up on before any model was named, was so with this one.
+            self._run("UPDATE OR REPLACE dead SET model = ? WHERE model = 0", (number,))
         self.model = number
         self._set("model", number)
         self._run(

@@ -137,8 +137,9 @@ class ProjectView:
 
     @cached_property
     def window_lengths(self) -> Floats:
-        """The terms of each chunk's window, weighted by the kernel."""
-        return self.spread(self.lengths)
+        """The terms of each chunk's window, weighted by the kernel; 0 if the chunk is dead."""
+        # A dead chunk still points at those that were beside it.
+        return np.where(self.chunks.alive, self.spread(self.lengths), np.float32(0.0))
 
     @cached_property
     def session_lengths(self) -> NDArray[np.float64]:
@@ -165,20 +166,13 @@ class ProjectView:
         live = self.chunk_session[self.chunks.alive]
         return int(np.count_nonzero(np.bincount(live, minlength=1)))
 
-    def spread(self, values: Floats, kernel: Sequence[float] = KERNEL) -> Floats:
+    def spread(self, values: Floats) -> Floats:
         """Returns for each chunk the kernel-weighted sum of ``values`` over its window."""
         padded = np.append(values, np.float32(0.0))
-        total = values * np.float32(kernel[0])
-        before, after = self.chunks.before, self.chunks.after
-        for distance, weight in enumerate(kernel[1:]):
-            if distance:
-                before, after = self.step(before, after)
+        total = values * np.float32(KERNEL[0])
+        for before, after, weight in self.neighbours:
             total += np.float32(weight) * (padded[before] + padded[after])
         return total
-
-    def step(self, before: Ints, after: Ints) -> tuple[Ints, Ints]:
-        """Returns the neighbours one chunk further out than ``before`` and ``after``."""
-        return self._before_padded[before], self._after_padded[after]
 
     @cached_property
     def neighbours(self) -> tuple[tuple[Ints, Ints, float], ...]:
@@ -187,7 +181,7 @@ class ProjectView:
         before, after = self.chunks.before, self.chunks.after
         for weight in KERNEL[1:]:
             rings.append((before, after, weight))
-            before, after = self.step(before, after)
+            before, after = self._before_padded[before], self._after_padded[after]
         return tuple(rings)
 
     @cached_property

@@ -32,7 +32,8 @@ _HEX_PREFIX = 7  # what `git log --oneline` shows of a commit
 
 # Marks are no word characters to `re`, yet Indic, Arabic and Hebrew words contain them.
 _WORD = r"(?:\w|[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff])"
-_RAW = re.compile(rf"{_WORD}+(?:[./\\:@#'\u2019+~-]{{1,3}}{_WORD}+)*(?:(?:\+\+|#)(?![\w+#]))?")
+_RUN = rf"\w{_WORD}*"
+_RAW = re.compile(rf"{_RUN}(?:[./\\:@#'\u2019+~-]{{1,3}}{_RUN})*(?:(?:\+\+|#)(?![\w+#]))?")
 _APOSTROPHE = re.compile(r"['\u2019]")
 _POSSESSIVE = re.compile(r"['\u2019][sS](?=$|[^\w])")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -137,7 +138,8 @@ def _take_apart_camel(name: str, into: list[Term]) -> None:
     if len(words) <= 1:
         into.append(Term(stem(folded)[:_MAX_TERM], exact=False))
         return
-    into.append(Term(folded[:_MAX_TERM], exact=True))
+    # Stemmed like the plain word that it is when somebody writes it in lower case.
+    into.append(Term(stem(folded)[:_MAX_TERM], exact=True))
     if _HEX.match(folded):
         if len(folded) > _HEX_PREFIX:
             into.append(Term(folded[:_HEX_PREFIX], exact=True))
@@ -153,7 +155,7 @@ def _fold(word: str) -> str:
     plain = "".join(
         c for c in unicodedata.normalize("NFD", lowered) if not unicodedata.combining(c)
     )
-    return plain if plain.isascii() else lowered
+    return plain if plain and plain.isascii() else lowered
 
 
 def _unspaced(raw: str) -> list[Term]:
