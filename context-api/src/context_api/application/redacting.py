@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from memory_core.budget import estimate_tokens
-
 from memory_core.fields import Input
 from memory_core.operations import AppendMessages, Body, CreateSession, NewMessage, Operation
 from memory_core.records import Privacy
