@@ -66,7 +66,9 @@ class Task:
 
 def columns(features: Features, names: Sequence[str], unit: NDArray[np.int32]) -> Array:
     nothing = np.zeros(unit.size, dtype=np.float32)
-    spread = {name: column[unit] for name, column in features.units.items()} | dict(features.chunks)
+    spread = {
+        name: column[unit] for name, column in {**features.records, **features.units}.items()
+    } | dict(features.chunks)
     return np.stack([spread.get(name, nothing) for name in names], axis=1)
 
 

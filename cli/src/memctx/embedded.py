@@ -78,8 +78,13 @@ def migrate(settings: Settings) -> str:
     """
     with _hub_code():
         from context_api.adapters import data_dir  # noqa: PLC0415
-        from context_migration import runner  # noqa: PLC0415
+        from context_api.adapters.sql.schema import REVISION  # noqa: PLC0415
+        from context_migration.state import is_current  # noqa: PLC0415
     with data_dir.opened(settings.data_dir):
+        if is_current(settings.database):
+            return REVISION
+        with _hub_code():
+            from context_migration import runner  # noqa: PLC0415
         try:
             return runner.upgrade(settings.database)
         except runner.SchemaTooNewError as error:
@@ -89,9 +94,14 @@ def migrate(settings: Settings) -> str:
 def serve(settings: Settings) -> int:
     """Runs the hub until it is told to stop and returns its exit status."""
     with _hub_code():
+        from context_api.model_loading import ModelLoader  # noqa: PLC0415
+
+        loader = ModelLoader(settings)
+        # The model loads while the rest of the hub is imported.
+        loader.begin()
         from context_api import main  # noqa: PLC0415
     migrate(settings)
-    return main.run(settings)
+    return main.run(settings, loader)
 
 
 @contextmanager

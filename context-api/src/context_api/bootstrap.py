@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -18,12 +18,12 @@ from context_api.application.indexes import Indexes
 from context_api.application.seeding import seed
 from context_api.application.services import Facts, RootKey, Services
 from context_api.application.wakeup import Wakeup
+from context_api.model_loading import ModelLoader
 from context_api.settings import Settings
 from context_api.worker.housekeeping import Housekeeping
 from context_api.worker.indexing import Indexer
+from context_api.worker.warming import warm
 from memory_core.clock import now
-from memory_core.embedding.factory import build as build_embedder
-from memory_core.embedding.port import Embedder
 
 DEFAULT_TENANT = "00000000-0000-7000-8000-000000000001"
 ROOT_OWNER = "admin"
@@ -31,7 +31,7 @@ MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
+async def running(settings: Settings, loader: ModelLoader | None = None) -> AsyncIterator[Services]:
     """Yields the services over opened stores, with the background work running.
 
     Raises:
@@ -47,7 +47,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             MendingIndex, folder / "index.db", memory_bytes=settings.index_memory_mb * MIB
         )
         stack.callback(store.close)
-        indexes = Indexes(store=store, load_embedder=_embedder_loader(settings))
+        indexes = Indexes(store=store, load_embedder=loader or ModelLoader(settings))
         await asyncio.to_thread(indexes.try_embedder)
         services = Services(
             uow=SqlUnitOfWork(engines),
@@ -65,8 +65,12 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             min_score=settings.min_score,
         )
         await seed(services.uow, services.tenant_id)
-        for work in (Indexer(services, settings.index_batch).run, Housekeeping(services).run):
-            stack.push_async_callback(_stop, asyncio.create_task(work()))
+        for work in (
+            Indexer(services, settings.index_batch).run(),
+            Housekeeping(services).run(),
+            warm(services),
+        ):
+            stack.push_async_callback(_stop, asyncio.create_task(work))
         yield services
 
 
@@ -74,21 +78,6 @@ async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _embedder_loader(settings: Settings) -> Callable[[], Embedder]:
-    def load() -> Embedder:
-        key = settings.embedding_api_key
-        return build_embedder(
-            settings.embedding_provider,
-            model_dir=settings.local_model,
-            model=settings.embedding_model,
-            dimension=settings.embedding_dimension,
-            url=settings.embedding_url,
-            api_key=key.get_secret_value() if key else "",
-        )
-
-    return load
 
 
 def _root_key(settings: Settings) -> RootKey | None:

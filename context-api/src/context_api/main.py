@@ -17,6 +17,7 @@ from context_api.http import logs
 from context_api.http.app import create_app
 from context_api.http.options import HttpOptions
 from context_api.http.protocol import BoundedProtocol
+from context_api.model_loading import ModelLoader
 from context_api.settings import Settings, SettingsError, load
 from memory_core.errors import ContextError
 
@@ -39,9 +40,9 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
-def build_app(settings: Settings) -> FastAPI:
+def build_app(settings: Settings, loader: ModelLoader | None = None) -> FastAPI:
     """Returns the application; its lifespan starts and stops all that it needs."""
-    return create_app(lambda: bootstrap.running(settings), http_options(settings))
+    return create_app(lambda: bootstrap.running(settings, loader), http_options(settings))
 
 
 class HubServer(uvicorn.Server):
@@ -107,9 +108,11 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def serve(settings: Settings, bound: socket.socket) -> None:
+async def serve(
+    settings: Settings, bound: socket.socket, loader: ModelLoader | None = None
+) -> None:
     """Runs the hub on a bound socket until SIGTERM or SIGINT."""
-    app = build_app(settings)
+    app = build_app(settings, loader)
     server = HubServer(app, lambda: announce(settings, bound))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -128,15 +131,18 @@ def announce(settings: Settings, bound: socket.socket) -> None:
     sys.stderr.flush()
 
 
-def run(settings: Settings) -> int:
-    """Runs the hub and returns its exit status: 0 when it was told to stop, else 1."""
+def run(settings: Settings, loader: ModelLoader | None = None) -> int:
+    """Runs the hub and returns its exit status: 0 when it was told to stop, else 1.
+
+    ``loader`` may have begun to load the model while all this was imported.
+    """
     logs.configure(settings.log_level, settings.log_format)
     try:
         with (
             contextlib.closing(listen(settings.host, settings.port)) as bound,
             asyncio.Runner(loop_factory=_loop_factory()) as runner,
         ):
-            runner.run(serve(settings, bound))
+            runner.run(serve(settings, bound, loader))
     except (CannotListen, ContextError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

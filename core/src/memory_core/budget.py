@@ -20,7 +20,7 @@ def estimate_tokens(text: str) -> int:
     """
     if not text:
         return 0
-    count = sum(1 for _ in _PIECE.finditer(text)) + 1
+    count = len(_PIECE.findall(text)) + 1
     if not text.isascii():
-        count += 3 * sum(1 for _ in _BEYOND_BMP.finditer(text))
+        count += 3 * len(_BEYOND_BMP.findall(text))
     return count

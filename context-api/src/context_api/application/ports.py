@@ -9,7 +9,7 @@ from typing import Protocol
 
 from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
 from memory_core.events import Event, EventDraft
-from memory_core.recall.ports import RecordFilter
+from memory_core.recall.ports import RecordFilter, RecordSource
 from memory_core.records import Document, Kind, Ref
 
 
@@ -267,6 +267,12 @@ class UnitOfWork(Protocol):
 
     def read(self, viewer: Viewer) -> AbstractAsyncContextManager[ReadTx]:
         """Opens a read transaction as ``viewer``."""
+
+    def glance(self, viewer: Viewer) -> AbstractAsyncContextManager[Records]:
+        """Opens a read transaction for a few rows by their keys; nothing else may be awaited."""
+
+    def recalled(self, viewer: Viewer) -> RecordSource:
+        """Returns the records for recall, which asks from a thread, as ``viewer`` sees them."""
 
     async def find_key(self, key_id: str) -> StoredKey | None:
         """Returns an API key by its public id, whichever tenant it belongs to."""

@@ -123,8 +123,8 @@ def _normalised(remotes: list[str]) -> list[str]:
 async def _parent_id(services: Services, caller: Caller, parent: str | None) -> str | None:
     if parent is None:
         return None
-    async with services.uow.read(viewer_of(caller)) as tx:
-        return str((await project_named(tx.records, parent))["id"])
+    async with services.uow.glance(viewer_of(caller)) as records:
+        return str((await project_named(records, parent))["id"])
 
 
 async def get(services: Services, caller: Caller, project: str) -> Document:
@@ -134,8 +134,8 @@ async def get(services: Services, caller: Caller, project: str) -> Document:
         ProjectNotFound: there is none that the caller may see.
     """
     caller.require(READ)
-    async with services.uow.read(viewer_of(caller)) as tx:
-        document = await project_named(tx.records, project)
+    async with services.uow.glance(viewer_of(caller)) as records:
+        document = await project_named(records, project)
     return await _shown(services, document)
 
 
@@ -187,8 +187,8 @@ async def update(
         if name in body.model_fields_set:
             changes[name] = _normalised(getattr(body, name))
     if body.slug is not None:
-        async with services.uow.read(viewer_of(caller)) as tx:
-            holder = await tx.records.project(body.slug)
+        async with services.uow.glance(viewer_of(caller)) as records:
+            holder = await records.project(body.slug)
         if holder is not None and holder["id"] != project_id:
             raise SlugTaken(f"the slug {body.slug!r} belongs to another project")
     operation = Operation(

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from context_api.application.candidates import LoopRecords
 from context_api.application.indexes import INSTALL_MODEL
 from context_api.application.indexing import reach
 from context_api.application.ports import Records, Window
@@ -35,8 +34,8 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
     started = time.perf_counter()
     if request.as_of is not None and len(request.projects) != 1:
         raise InvalidInput("as_of is a position in one project's log; name exactly one project")
-    async with services.uow.read(viewer_of(caller)) as tx:
-        projects = await scope_of(tx.records, request.projects)
+    async with services.uow.glance(viewer_of(caller)) as records:
+        projects = await scope_of(records, request.projects)
     indexed = await reach(services, caller.tenant_id, projects)
     answer = await ask(
         services,
@@ -70,8 +69,8 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
 
 
 async def ask(services: Services, caller: Caller, request: recall.SearchRequest) -> recall.Answer:
-    """Runs recall in a thread, which asks this loop for the rows."""
-    records = LoopRecords(services.uow, viewer_of(caller))
+    """Runs recall in a thread."""
+    records = services.uow.recalled(viewer_of(caller))
     store = services.indexes.store
     return await asyncio.to_thread(
         recall.search,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Wakeup:
@@ -13,13 +15,27 @@ class Wakeup:
         self._condition = asyncio.Condition()
         self._rounds = 0
         self._last = -1e9
+        self._writers = 0
 
     async def quiet(self, for_s: float, at_most_s: float) -> None:
-        """Returns once nobody has written for ``for_s``, or after ``at_most_s``."""
+        """Returns once nobody has been writing for ``for_s``, or after ``at_most_s``."""
         end = time.monotonic() + at_most_s
         # Not an event: what is waited for is that nothing happens.
-        while (at := time.monotonic()) < min(self._last + for_s, end):  # noqa: ASYNC110
-            await asyncio.sleep(min(self._last + for_s, end) - at)
+        while (at := time.monotonic()) < min(self._quiet_at(at, for_s), end):  # noqa: ASYNC110
+            await asyncio.sleep(min(self._quiet_at(at, for_s), end) - at)
+
+    def _quiet_at(self, at: float, for_s: float) -> float:
+        return for_s + (at if self._writers else self._last)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Says that somebody writes, from the first look at the request to the answer."""
+        self._writers += 1
+        try:
+            yield
+        finally:
+            self._writers -= 1
+            self._last = time.monotonic()
 
     @property
     def round(self) -> int:

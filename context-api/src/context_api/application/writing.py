@@ -83,9 +83,24 @@ async def execute(
         StorageFull, Busy, Unavailable: the store cannot write; nothing is changed.
     """
     caller.require(WRITE)
+    with services.wakeup.writing():
+        return await _execute(
+            services, caller, project, operation, if_match=if_match, key=idempotency_key
+        )
+
+
+async def _execute(
+    services: Services,
+    caller: Caller,
+    project: str | None,
+    operation: Operation,
+    *,
+    if_match: str | None,
+    key: str | None,
+) -> Written:
     op_hash = None
-    if idempotency_key is not None:
-        operation = renamed(operation, caller, idempotency_key)
+    if key is not None:
+        operation = renamed(operation, caller, key)
         op_hash = request_hash(operation, project)
     project_id, level = await _place(services, caller, project, operation)
     at = now()
@@ -134,19 +149,19 @@ async def _place(
     services: Services, caller: Caller, project: str | None, operation: Operation
 ) -> tuple[str, Privacy]:
     """Returns the operation's project and the privacy level its content will have."""
-    async with services.uow.read(viewer_of(caller)) as tx:
+    async with services.uow.glance(viewer_of(caller)) as records:
         if project is not None:
-            named = await project_named(tx.records, project)
+            named = await project_named(records, project)
             level = getattr(operation.body, "privacy_level", None)
             return str(named["id"]), Privacy(level) if level else Privacy.TEAM
-        stored = await tx.records.stored(operation.kind, operation.record_id)
+        stored = await records.stored(operation.kind, operation.record_id)
         if stored is None:
             raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
         if operation.kind is Kind.PROJECT:
             return operation.record_id, Privacy.TEAM
         level = stored.get("privacy_level")
         if operation.kind is Kind.MESSAGE:
-            session = await tx.records.get(Kind.SESSION, str(stored["session_id"]))
+            session = await records.get(Kind.SESSION, str(stored["session_id"]))
             if session is None:
                 raise NotFound(f"there is no message {operation.record_id}")
             level = session["privacy_level"]
@@ -273,8 +288,8 @@ async def _with_document(
     if isinstance(operation.body, Delete | Erase | AppendMessages):
         return written
     viewer: Viewer = viewer_of(caller)
-    async with services.uow.read(viewer) as tx:
-        document = await tx.records.get(operation.kind, operation.record_id)
+    async with services.uow.glance(viewer) as records:
+        document = await records.get(operation.kind, operation.record_id)
     if document is None:
         raise Deleted(f"the {operation.kind.value} {operation.record_id} has been deleted since")
     return replace(written, document=document)

@@ -21,7 +21,7 @@ RETRY_S = 5.0
 # until the log is quiet for the first number of seconds, but never longer than the second. A
 # search needs no patience, it brings the words of its projects up to date itself.
 WORDS_WAIT_S = (0.05, 1.0)
-VECTORS_WAIT_S = (0.3, 3.0)
+VECTORS_WAIT_S = (0.3, 10.0)
 
 log = structlog.get_logger(__name__)
 

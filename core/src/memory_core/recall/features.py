@@ -36,11 +36,13 @@ _KIND = {kind: code for code, kind in enumerate(RECALLED_KINDS)}
 class Features:
     """Named columns, in the order in which they are summed.
 
-    ``chunks`` are (chunks,), ``units`` are (units,). ``known`` is the share of the query's words
+    ``chunks`` are (chunks,), ``records`` and ``units`` are (units,): ``records`` do not depend
+    on the question. ``known`` is the share of the query's words
     that the project has; ``dense`` tells whether vectors took part.
     """
 
     chunks: Mapping[str, Floats]
+    records: Mapping[str, Floats]
     units: Mapping[str, Floats]
     known: float
     dense: bool
@@ -70,10 +72,16 @@ def compute_features(
         chunks["meaning_chunk"] = dense.chunk
         chunks["meaning_window"] = dense.window
         chunks["meaning_session"] = dense.session[session]
-    units = {**_of_record(view), **_of_question(view, question)}
+    units = _of_question(view, question)
     if distance:
         units["project_distance"] = np.full(len(view.units.alive), distance, dtype=np.float32)
-    return Features(chunks=chunks, units=units, known=lexical.known, dense=similarities is not None)
+    return Features(
+        chunks=chunks,
+        records=_of_record(view),
+        units=units,
+        known=lexical.known,
+        dense=similarities is not None,
+    )
 
 
 def _of_record(view: ProjectView) -> dict[str, Floats]:

@@ -118,8 +118,7 @@ def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None
     sums.known += weight
     scale = np.float32(weight * (K1 + 1))
     sums.chunk[chunks] += scale * often / (often + norms.chunk[chunks])
-    touched, spread = _spread(view, chunks, often)
-    sums.window[touched] += scale * spread / (spread + norms.window[touched])
+    sums.window[:-1] += _window_scores(view, norms.window, chunks, often, scale)
     _add_to_sessions(view, norms.session, sums, chunks, often)
 
 
@@ -134,10 +133,10 @@ def _add_to_sessions(
     sums.session[held] += np.float32(weight * (SESSION_K1 + 1)) * there / (there + norm[held])
 
 
-def _spread(
-    view: ProjectView, chunks: NDArray[np.int32], often: Floats
-) -> tuple[NDArray[np.intp], Floats]:
-    """Returns the chunks whose window holds the term, and its frequency in the window."""
+def _window_scores(
+    view: ProjectView, norm: Floats, chunks: NDArray[np.int32], often: Floats, scale: np.float32
+) -> Floats:
+    """Returns what a term adds to each window, (chunks,)."""
     total = np.zeros(view.size + 1, dtype=np.float32)
     # A chunk is the neighbour of at most one chunk on each side, so no index repeats but the
     # one for "no neighbour", which is dropped.
@@ -146,10 +145,12 @@ def _spread(
         share = often * np.float32(weight)
         total[before[chunks]] += share
         total[after[chunks]] += share
-    total[-1] = 0.0
-    # Finding where a comparison holds is ten times faster than finding numbers that are not 0.
-    touched = np.flatnonzero(total > 0)
-    return touched, total[touched]
+    found = total[:-1]
+    # Over all windows, most of which stay 0: finding the others first takes three times as long.
+    divisor = found + norm
+    found *= scale
+    found /= divisor
+    return found
 
 
 def _share(sums: NDArray[np.floating], most: float) -> Floats:

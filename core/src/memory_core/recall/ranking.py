@@ -46,9 +46,8 @@ class Ranking:
         self._project = project
         self._chunk_totals = _weighted(features.chunks, self._weights, view.size)
         totals = _best_of_unit(view, self._chunk_totals)
-        for name, values in features.units.items():
-            totals += self._weights[name] * values.astype(np.float64)
-        totals += self._weights[BASE]
+        totals += _of_records(view, features)
+        totals += _weighted(features.units, self._weights, totals.size)
         self._totals = np.where(allowed & view.units.alive, totals, -np.inf)
 
     def best(self, count: int, least: float) -> list[Candidate]:
@@ -81,11 +80,12 @@ class Ranking:
     def explain(self, unit: int) -> Document:
         """Returns what the score is made of.
 
-        The contributions add up, in their order, to ``log_odds``; its logistic is the score.
+        The contributions add up to ``log_odds``; its logistic is the score.
         """
         chunk = self.best_chunk(unit)
         values = {name: float(column[chunk]) for name, column in self._features.chunks.items()}
-        values |= {name: float(column[unit]) for name, column in self._features.units.items()}
+        of_unit = {**self._features.records, **self._features.units}
+        values |= {name: float(column[unit]) for name, column in of_unit.items()}
         parts: list[Document] = [
             {
                 "feature": name,
@@ -111,12 +111,21 @@ class Ranking:
         return slice(int(first[unit]), int(last))
 
 
+def _of_records(view: ProjectView, features: Features) -> NDArray[np.float64]:
+    """Returns the base and what every question adds alike, computed once for a view."""
+    kept = view.derived.setdefault("record_totals", {})
+    name, weights = ("dense", WITH_VECTORS) if features.dense else ("words", WORDS_ONLY)
+    if name not in kept:
+        kept[name] = weights[BASE] + _weighted(features.records, weights, view.units.alive.size)
+    return kept[name]
+
+
 def _weighted(
     columns: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float], rows: int
 ) -> NDArray[np.float64]:
     total = np.zeros(rows, dtype=np.float64)
     for name, values in columns.items():
-        total += weights[name] * values.astype(np.float64)
+        total += np.multiply(values, weights[name], dtype=np.float64)
     return total
 
 

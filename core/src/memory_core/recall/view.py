@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class ProjectView:
         self.vectors = vectors
         self._segments = segments
         self._all_alive = bool(chunks.alive.all())
-        self.derived: dict[str, dict[str, Floats]] = {}
+        self.derived: dict[str, dict[str, NDArray[Any]]] = {}
         """What others compute from the view and want to find again."""
 
     @property

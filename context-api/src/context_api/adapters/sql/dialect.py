@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from functools import cache
 from typing import Any, assert_never
 
 from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
 
@@ -23,13 +24,18 @@ def dialect_of(engine_dialect: SqlDialect) -> Dialect:
     return Dialect(engine_dialect.name)
 
 
+@cache
 def upsert(dialect: Dialect, table: Table, keep: frozenset[str] = frozenset()) -> Insert:
     """Returns an insert that replaces an existing row, but for the columns in ``keep``."""
+    # Kept: building it takes longer than writing a hundred rows.
     keys = [column.name for column in table.primary_key.columns]
     match dialect:
         case Dialect.SQLITE:
             statement: Any = sqlite.insert(table)
         case Dialect.POSTGRESQL:
+            # Imported with its drivers, which a hub on SQLite need not wait for.
+            from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
             statement = postgresql.insert(table)
         case _:
             assert_never(dialect)

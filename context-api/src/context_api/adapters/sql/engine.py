@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from context_api.adapters.sql.dialect import Dialect, dialect_of
 from memory_core.errors import InvalidInput
@@ -22,16 +22,18 @@ WRITE_QUEUE_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """A writer, readers, and which database they speak to."""
+    """A writer, readers, readers for other threads, and which database they speak to."""
 
     writer: AsyncEngine
     reader: AsyncEngine
+    threaded: Engine
     dialect: Dialect
 
     async def dispose(self) -> None:
         """Closes every connection."""
         await self.reader.dispose()
         await self.writer.dispose()
+        self.threaded.dispose()
 
 
 def open_engines(url: str, *, synchronous: str = "NORMAL") -> Engines:
@@ -61,11 +63,19 @@ def open_engines(url: str, *, synchronous: str = "NORMAL") -> Engines:
         max_overflow=0,
         pool_timeout=WRITE_QUEUE_TIMEOUT_S,
     )
-    _on_connect(writer, _writer_pragmas(synchronous))
-    _on_connect(reader, _READER_PRAGMAS)
-    _begin_with(writer, "BEGIN IMMEDIATE")
-    _begin_with(reader, "BEGIN")
-    return Engines(writer, reader, dialect_of(writer.dialect))
+    threaded = create_engine(
+        f"sqlite+pysqlite:///file:{quote(str(path))}?mode=ro&uri=true&check_same_thread=false",
+        poolclass=QueuePool,
+        pool_size=READERS,
+        # The event loop reads here too and must never wait for a thread to give one back.
+        max_overflow=-1,
+    )
+    _on_connect(writer.sync_engine, _writer_pragmas(synchronous))
+    _begin_with(writer.sync_engine, "BEGIN IMMEDIATE")
+    for engine in (reader.sync_engine, threaded):
+        _on_connect(engine, _READER_PRAGMAS)
+        _begin_with(engine, "BEGIN")
+    return Engines(writer, reader, threaded, dialect_of(writer.dialect))
 
 
 def _writer_pragmas(synchronous: str) -> tuple[str, ...]:
@@ -94,7 +104,7 @@ _READER_PRAGMAS = (
 )
 
 
-def _on_connect(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
+def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
     def prepare(connection: Any, _record: Any) -> None:
         # The driver must not open transactions by itself; `_begin_with` does.
         connection.isolation_level = None
@@ -103,11 +113,11 @@ def _on_connect(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
             cursor.execute(pragma)
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine, "connect", prepare)
 
 
-def _begin_with(engine: AsyncEngine, statement: str) -> None:
+def _begin_with(engine: Engine, statement: str) -> None:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql(statement)
 
-    event.listen(engine.sync_engine, "begin", begin)
+    event.listen(engine, "begin", begin)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, CursorResult, Executable, Select, func, or_, select
 
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.candidates import passing
@@ -23,10 +22,18 @@ _IN_CHUNK = 500
 _OF_PROJECT = (Kind.SESSION, Kind.CHECKPOINT, Kind.PATTERN, Kind.MESSAGE)
 
 
+class Executes(Protocol):
+    """What a reader needs of a connection."""
+
+    async def execute(self, statement: Executable, /) -> CursorResult[Any]:
+        """Runs a statement and returns its rows."""
+        ...
+
+
 class Reader:
     """Reads records through the eyes of ``viewer``."""
 
-    def __init__(self, connection: AsyncConnection, viewer: Viewer) -> None:
+    def __init__(self, connection: Executes, viewer: Viewer) -> None:
         self._connection = connection
         self._viewer = viewer
 
@@ -169,7 +176,7 @@ class Reader:
         for kind, tags in ((Kind.SESSION, t.session_tags), (Kind.PATTERN, t.pattern_tags)):
             owner = t.RECORD_TABLES[kind]
             statement = (
-                select(tags.c.tag, func.count())
+                select(tags.c.tag, func.count().label("uses"))
                 .join(
                     owner,
                     (owner.c.tenant_id == tags.c.tenant_id)
@@ -180,8 +187,9 @@ class Reader:
             )
             if project_id is not None:
                 statement = statement.where(owner.c.project_id == project_id)
-            for tag, count in await self._connection.execute(statement):
-                counts.setdefault(tag, {"sessions": 0, "patterns": 0})[f"{kind.value}s"] = count
+            for row in await self._connection.execute(statement):
+                of_tag = counts.setdefault(row.tag, {"sessions": 0, "patterns": 0})
+                of_tag[f"{kind.value}s"] = row.uses
         return [{"tag": tag, **counts[tag]} for tag in sorted(counts)]
 
     async def conflicts(self, project_id: str | None) -> list[Document]:

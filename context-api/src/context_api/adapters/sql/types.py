@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
-from sqlalchemy import CHAR, Dialect, LargeBinary, String, Text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import CHAR, TIMESTAMP, UUID, Dialect, LargeBinary, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from memory_core.canonical import canonical_json
@@ -24,7 +23,7 @@ class UtcTime(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Chooses the column type of the dialect."""
         if _has_rich_types(dialect):
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
         return dialect.type_descriptor(CHAR(27))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> datetime | str | None:
@@ -47,7 +46,7 @@ class Uuid(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Chooses the column type of the dialect."""
         if _has_rich_types(dialect):
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
+            return dialect.type_descriptor(UUID(as_uuid=False))
         return dialect.type_descriptor(CHAR(36))
 
 
@@ -60,7 +59,10 @@ class Json(TypeDecorator[JsonValue]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Chooses the column type of the dialect."""
         if _has_rich_types(dialect):
-            return dialect.type_descriptor(postgresql.JSONB())
+            # Imported with its drivers, which a hub on SQLite need not wait for.
+            from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415
+
+            return dialect.type_descriptor(JSONB())
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: JsonValue, dialect: Dialect) -> Any:
