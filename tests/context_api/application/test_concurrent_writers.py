@@ -45,7 +45,7 @@ async def tail(services: Services, project: str, until: int) -> list[int]:
 
 async def scenario(folder: Path) -> None:
     async with services_in(folder) as services:
-        project, _ = await projects.ensure(services, ME, CreateProject(slug="acme/api"))
+        project, *_ = await projects.ensure(services, ME, CreateProject(slug="acme/api"))
         session, pattern = uuid7(), uuid7()
         await do(
             services, ME, Kind.SESSION, CreateSession(id=session, title="t"), project="acme/api"

@@ -25,7 +25,13 @@ from memory_core.errors import (
 )
 from memory_core.fields import check_slug
 from memory_core.ids import uuid7
-from memory_core.operations import CreateProject, CreateSession, NewMessage, Operation
+from memory_core.operations import (
+    CreateProject,
+    CreateSession,
+    NewMessage,
+    Operation,
+    UpdateProject,
+)
 from memory_core.records import Kind, Role
 from tests.support.services import caller, do, services_in
 
@@ -51,13 +57,34 @@ async def keyed(services: Services, body: CreateSession, key: str) -> writing.Wr
     return await writing.execute(services, ME, PROJECT, asked, idempotency_key=key)
 
 
+def test_projects_never_lie_below_themselves(tmp_path: Path) -> None:
+    async def run(services: Services) -> None:
+        ids = []
+        for slug in ("acme/a", "acme/b", "acme/c"):
+            made = await projects.ensure(services, ME, CreateProject(slug=slug))
+            ids.append(str(made.document["id"]))
+        a, b, c = ids
+        for child, parent in ((b, a), (c, b)):
+            await projects.update(services, ME, child, UpdateProject(parent=parent))
+        for parent in (a, b, c):
+            with pytest.raises(InvalidInput):
+                await projects.update(services, ME, a, UpdateProject(parent=parent))
+        await projects.update(services, ME, c, UpdateProject(parent=a))
+        assert (await projects.get(services, ME, c))["parent_id"] == a
+
+    inside(tmp_path, run)
+
+
 def test_idempotency_key_of_a_project(tmp_path: Path) -> None:
     """It means the same as on every other route: once, and never for another request."""
 
     async def run(services: Services) -> None:
         body = CreateProject(slug=PROJECT)
-        made, created = await projects.ensure(services, ME, body, idempotency_key="k")
-        again, created_again = await projects.ensure(services, ME, body, idempotency_key="k")
+        made, created, _ = await projects.ensure(services, ME, body, idempotency_key="k")
+        again, created_again, replayed = await projects.ensure(
+            services, ME, body, idempotency_key="k"
+        )
+        assert replayed
         assert created
         assert created_again
         assert again["id"] == made["id"]
@@ -117,7 +144,7 @@ def test_index_that_is_ahead_of_its_log(tmp_path: Path) -> None:
     """After a power cut or a restored backup the index may know positions the log has not."""
 
     async def run(services: Services) -> None:
-        made, _ = await projects.ensure(services, ME, CreateProject(slug=PROJECT))
+        made, *_ = await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         project = str(made["id"])
         viewer = indexer_of(ME.tenant_id)
         while await catch_up(services, viewer, project):
@@ -136,7 +163,7 @@ def test_index_that_is_ahead_of_its_log(tmp_path: Path) -> None:
 
 def test_cursor_beyond_the_head(tmp_path: Path) -> None:
     async def run(services: Services) -> None:
-        made, _ = await projects.ensure(services, ME, CreateProject(slug=PROJECT))
+        made, *_ = await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         head = int(str(made["head"]))
         assert (await events.page(services, ME, str(made["id"]), head, 10)).items == []
         with pytest.raises(CursorExpired):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from context_api.application.ports import WriteTx
 from context_api.application.requests import Listing, Page
@@ -25,12 +26,20 @@ from memory_core.records import Document, Kind, Ref
 from memory_core.remotes import normalise_remote
 
 
+class Ensured(NamedTuple):
+    """A project, whether the request made it, and whether it had been answered before."""
+
+    document: Document
+    created: bool
+    replayed: bool
+
+
 async def ensure(
     services: Services, caller: Caller, body: CreateProject, *, idempotency_key: str | None = None
-) -> tuple[Document, bool]:
+) -> Ensured:
     """Returns the project that has the slug or one of the remotes, made if there is none.
 
-    Remotes it lacks are added. The flag says whether it was made now.
+    Remotes it lacks are added.
 
     Raises:
         SlugTaken: the slug belongs to a project with other remotes.
@@ -60,7 +69,7 @@ async def ensure(
             await _append(tx, caller, asked, op_hash)
             await tx.commit()
     await services.wakeup.notify()
-    return await get(services, caller, found), created
+    return Ensured(await get(services, caller, found), created, repeat is not None)
 
 
 async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> None:
@@ -120,11 +129,23 @@ def _normalised(remotes: list[str]) -> list[str]:
     return sorted(found)
 
 
-async def _parent_id(services: Services, caller: Caller, parent: str | None) -> str | None:
+async def _parent_id(
+    services: Services, caller: Caller, parent: str | None, child: str | None = None
+) -> str | None:
+    """Returns the id of the project named as parent, which must not lie below ``child``."""
     if parent is None:
         return None
     async with services.uow.glance(viewer_of(caller)) as records:
-        return str((await project_named(records, parent))["id"])
+        above = await project_named(records, parent)
+        found: Document | None = above
+        seen: set[str] = set()
+        while child is not None and found is not None:
+            seen.add(str(found["id"]))
+            if child in seen:
+                raise InvalidInput("a project cannot lie below itself")
+            over = found["parent_id"]
+            found = await records.project(str(over)) if over and str(over) not in seen else None
+    return str(above["id"])
 
 
 async def get(services: Services, caller: Caller, project: str) -> Document:
@@ -180,9 +201,7 @@ async def update(
     """
     changes: dict[str, object] = {}
     if body.parent is not None:
-        changes["parent"] = await _parent_id(services, caller, body.parent)
-        if changes["parent"] == project_id:
-            raise InvalidInput("a project cannot be its own parent")
+        changes["parent"] = await _parent_id(services, caller, body.parent, project_id)
     for name in ("remotes_add", "remotes_remove"):
         if name in body.model_fields_set:
             changes[name] = _normalised(getattr(body, name))

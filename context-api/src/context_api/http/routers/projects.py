@@ -48,10 +48,10 @@ async def ensure_project(
     ask: Asking, body: CreateProject, idempotency_key: IdempotencyKey = None
 ) -> Json:
     """Make a project, or find the one that has the slug or one of the remotes."""
-    document, created = await projects.ensure(
-        ask.services, ask.caller, body, idempotency_key=idempotency_key
+    found = await projects.ensure(ask.services, ask.caller, body, idempotency_key=idempotency_key)
+    return answer(
+        found.document, 201 if found.created else 200, replayed=found.replayed, tagged=True
     )
-    return answer(document, 201 if created else 200, tagged=True)
 
 
 @router.get("", response_model=documents.ProjectList, responses=refuses(InvalidCursor))
