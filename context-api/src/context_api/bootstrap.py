@@ -47,7 +47,7 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             MendingIndex, folder / "index.db", memory_bytes=settings.index_memory_mb * MIB
         )
         stack.callback(store.close)
-        indexes = Indexes(store=store, load_embedder=loader or ModelLoader(settings))
+        indexes = Indexes(stores=store, load_embedder=loader or ModelLoader(settings))
         await asyncio.to_thread(indexes.try_embedder)
         services = Services(
             uow=SqlUnitOfWork(engines),
@@ -66,8 +66,8 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
         )
         await seed(services.uow, services.tenant_id)
         for work in (
-            Indexer(services, settings.index_batch).run(),
-            Housekeeping(services).run(),
+            Indexer(services, store, settings.index_batch).run(),
+            Housekeeping(services, store).run(),
             warm(services),
         ):
             stack.push_async_callback(_stop, asyncio.create_task(work))

@@ -149,7 +149,7 @@ def test_index_that_is_ahead_of_its_log(tmp_path: Path) -> None:
         viewer = indexer_of(ME.tenant_id)
         while await catch_up(services, viewer, project):
             pass
-        store = services.indexes.store
+        store = services.indexes.of(ME.tenant_id)
         store.apply(project, 1_000, [], [], after_seq=0)
         await do(services, ME, Kind.SESSION, session_of("zeppelin"), project=PROJECT)
         while await catch_up(services, viewer, project):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from context_api.adapters.mending_index import MendingIndex
 from context_api.application import admin, events, projects, searching, transfer
 from context_api.application.requests import SearchRequest
 from context_api.application.services import Services
@@ -50,9 +51,15 @@ async def hits(services: Services) -> list[object]:
     return found
 
 
+def index_file(services: Services) -> MendingIndex:
+    store = services.indexes.of(ME.tenant_id)
+    assert isinstance(store, MendingIndex)
+    return store
+
+
 async def settle(services: Services) -> None:
     """Indexes everything there is, vectors too."""
-    indexer = Indexer(services, 64)
+    indexer = Indexer(services, index_file(services), 64)
     while await indexer.index_words() or await indexer.index_vectors():
         pass
 
@@ -71,7 +78,7 @@ async def erase_scenario(folder: Path) -> None:
         await do(services, ME, Kind.SESSION, Erase(), record_id=session)
         assert await hits(services) == []
         await settle(services)
-        services.indexes.store.purge()
+        index_file(services).purge()
         assert (await admin.verify(services, ME))["ok"]
         lines = [line async for line in transfer.export(services, ME)]
         assert CANARY.encode() not in b"".join(lines)

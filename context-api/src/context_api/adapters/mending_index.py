@@ -90,6 +90,10 @@ class MendingIndex:
             self._replace(index, error)
             raise
 
+    def of(self, tenant_id: str) -> MendingIndex:
+        """Returns the indexes of a tenant: projects' ids alone tell them apart."""
+        return self
+
     def pending_texts(self, limit: int) -> list[tuple[str, str]]:
         """Returns (content hash, text) of chunks that have no vector yet."""
         return self._run(lambda index: index.pending_texts(limit))

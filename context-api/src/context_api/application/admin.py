@@ -82,7 +82,7 @@ async def rebuild(services: Services, caller: Caller) -> Document:
         for project_id in project_ids:
             await _rebuild_project(services, viewer, project_id)
             async with services.indexes.lock(project_id):
-                await asyncio.to_thread(services.indexes.store.reset, project_id)
+                await asyncio.to_thread(services.indexes.of(viewer.tenant_id).reset, project_id)
         async with services.uow.read(viewer) as tx:
             after = await tx.view_digest()
     return {
@@ -110,7 +110,7 @@ async def status(services: Services, caller: Caller) -> Document:
         heads = {p: await tx.log.head(p) for p in await tx.all_project_ids()}
     index: list[Document] = []
     for project_id, head in heads.items():
-        progress = await services.indexes.progress(project_id)
+        progress = await services.indexes.progress(caller.tenant_id, project_id)
         index.append(
             {
                 "project": project_id,

@@ -20,7 +20,7 @@ INSTALL_MODEL = "memctx model install"
 
 
 class IndexStore(LexicalIndex, DenseIndex, Protocol):
-    """The writing side of the indexes. Synchronous: called from threads."""
+    """The indexes of one tenant's projects. Synchronous: called from threads."""
 
     def apply(
         self,
@@ -37,26 +37,37 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
             Unavailable: the progress is below ``after_seq``, where the batch begins.
         """
 
+    def reset(self, project_id: str) -> None:
+        """Empties a project and puts its progress to 0."""
+
+    def progress(self, project_id: str) -> Progress:
+        """Returns how far a project is indexed."""
+
+
+class VectorQueue(Protocol):
+    """What waits to be embedded, of all projects of one file. Synchronous: called from threads."""
+
     def pending_texts(self, limit: int) -> list[tuple[str, str]]:
         """Returns (content hash, text) of chunks that have no vector yet."""
-
-    def use_model(self, model: str, dimension: int) -> None:
-        """Makes a model the one whose vectors are used, and waited for."""
 
     def put_vectors(self, model: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
         """Stores vectors by content hash."""
 
-    def reset(self, project_id: str) -> None:
-        """Empties a project and puts its progress to 0."""
+    def mark_dead(self, content_hash: str, reason: str) -> None:
+        """Gives up on a chunk that cannot be embedded."""
 
     def purge(self) -> int:
         """Deletes vectors that nothing needs; returns how many."""
 
-    def mark_dead(self, content_hash: str, reason: str) -> None:
-        """Gives up on a chunk that cannot be embedded."""
 
-    def progress(self, project_id: str) -> Progress:
-        """Returns how far a project is indexed."""
+class IndexStores(Protocol):
+    """The indexes of every tenant."""
+
+    def of(self, tenant_id: str) -> IndexStore:
+        """Returns the indexes of a tenant."""
+
+    def use_model(self, model: str, dimension: int) -> None:
+        """Makes a model the one whose vectors are used, and waited for. Called from a thread."""
 
 
 @dataclass(slots=True)
@@ -74,7 +85,7 @@ class IndexerState:
 class Indexes:
     """The indexes, the embedder if there is one, and why not if there is none."""
 
-    store: IndexStore
+    stores: IndexStores
     load_embedder: Callable[[], Embedder]
     embedder: Embedder | None = None
     missing: ContextError | None = None
@@ -90,7 +101,7 @@ class Indexes:
             return True
         try:
             embedder = self.load_embedder()
-            self.store.use_model(embedder.model, embedder.dimension)
+            self.stores.use_model(embedder.model, embedder.dimension)
         except ContextError as error:
             self.missing = error
             return False
@@ -101,9 +112,13 @@ class Indexes:
         """Returns the lock under which one project's words are indexed."""
         return self.locks.setdefault(project_id, asyncio.Lock())
 
-    async def progress(self, project_id: str) -> Progress:
+    def of(self, tenant_id: str) -> IndexStore:
+        """Returns the indexes of a tenant."""
+        return self.stores.of(tenant_id)
+
+    async def progress(self, tenant_id: str, project_id: str) -> Progress:
         """Returns how far a project is indexed."""
-        return await asyncio.to_thread(self.store.progress, project_id)
+        return await asyncio.to_thread(self.of(tenant_id).progress, project_id)
 
     def degraded(self) -> list[str]:
         """Returns the parts of recall that are missing from every answer."""

@@ -27,14 +27,15 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
     Reads the rows as they are now, never what an event said, so repeating it is harmless.
     """
     indexes = services.indexes
+    store = indexes.of(viewer.tenant_id)
     async with indexes.lock(project_id):
-        progress = await indexes.progress(project_id)
+        progress = await indexes.progress(viewer.tenant_id, project_id)
         async with services.uow.read(viewer) as tx:
             head = await tx.log.head(project_id)
             if head is not None and progress.lexical_seq > head.seq:
                 # The log is older than the index: a backup was restored, or a power cut took
                 # its last events. What comes next under these positions is something else.
-                await asyncio.to_thread(indexes.store.reset, project_id)
+                await asyncio.to_thread(store.reset, project_id)
                 return True
             changes = await tx.log.changes(project_id, progress.lexical_seq, CHANGES)
             if not changes:
@@ -50,9 +51,7 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
         gone = [ref for ref in refs if ref not in live]
         upto = changes[-1].seq
         after = progress.lexical_seq
-        await asyncio.to_thread(
-            indexes.store.apply, project_id, upto, records, gone, after_seq=after
-        )
+        await asyncio.to_thread(store.apply, project_id, upto, records, gone, after_seq=after)
         indexes.state.has_removed |= bool(gone)
     return True
 
@@ -77,13 +76,13 @@ async def reach(services: Services, tenant_id: str, projects: Sequence[Document]
     reached = 0
     for project in projects:
         project_id, head = str(project["id"]), int(str(project["head"]))
-        progress = await services.indexes.progress(project_id)
+        progress = await services.indexes.progress(tenant_id, project_id)
         while progress.lexical_seq < head and time.monotonic() < end:
             try:
                 if not await catch_up(services, viewer, project_id):
                     break
             except ContextError:
                 break
-            progress = await services.indexes.progress(project_id)
+            progress = await services.indexes.progress(tenant_id, project_id)
         reached += progress.lexical_seq
     return reached

@@ -157,7 +157,7 @@ async def get(services: Services, caller: Caller, project: str) -> Document:
     caller.require(READ)
     async with services.uow.glance(viewer_of(caller)) as records:
         document = await project_named(records, project)
-    return await _shown(services, document)
+    return await _shown(services, caller.tenant_id, document)
 
 
 async def find(
@@ -174,12 +174,12 @@ async def find(
         remote = normalise_remote(remote) or normalise_remote(f"https://{remote}") or remote
     async with services.uow.read(viewer_of(caller)) as tx:
         found = await tx.records.projects(slug=slug, remote=remote, window=window_of(page))
-    shown = [await _shown(services, document) for document in found]
+    shown = [await _shown(services, caller.tenant_id, document) for document in found]
     return listing(shown, page)
 
 
-async def _shown(services: Services, document: Document) -> Document:
-    progress = await services.indexes.progress(str(document["id"]))
+async def _shown(services: Services, tenant_id: str, document: Document) -> Document:
+    progress = await services.indexes.progress(tenant_id, str(document["id"]))
     indexed = progress.vector_seq if services.indexes.embedder else progress.lexical_seq
     return {**document, "indexed_seq": min(indexed, progress.lexical_seq)}
 
@@ -220,4 +220,4 @@ async def update(
     written = await execute(services, caller, None, operation, if_match=if_match)
     if written.document is None:
         return written
-    return replace(written, document=await _shown(services, written.document))
+    return replace(written, document=await _shown(services, caller.tenant_id, written.document))

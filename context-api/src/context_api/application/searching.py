@@ -71,7 +71,7 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
 async def ask(services: Services, caller: Caller, request: recall.SearchRequest) -> recall.Answer:
     """Runs recall in a thread."""
     records = services.uow.recalled(viewer_of(caller))
-    store = services.indexes.store
+    store = services.indexes.of(caller.tenant_id)
     return await asyncio.to_thread(
         recall.search,
         request,

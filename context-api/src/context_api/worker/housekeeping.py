@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from context_api.application.indexes import VectorQueue
 from context_api.application.keys import note_uses
 from context_api.application.services import Services
 from memory_core.errors import ContextError
@@ -18,8 +19,9 @@ log = structlog.get_logger(__name__)
 class Housekeeping:
     """Runs the chores every minute; one that fails waits for the next round."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, queue: VectorQueue) -> None:
         self._services = services
+        self._queue = queue
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
@@ -37,4 +39,4 @@ class Housekeeping:
         state = self._services.indexes.state
         if state.has_removed:
             state.has_removed = False
-            await asyncio.to_thread(self._services.indexes.store.purge)
+            await asyncio.to_thread(self._queue.purge)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import structlog
 
+from context_api.application.indexes import VectorQueue
 from context_api.application.indexing import catch_up, indexer_of
 from context_api.application.services import Services
 from memory_core.clock import now
@@ -32,10 +33,10 @@ class Indexer:
     A loop never ends by a failure: it notes it, waits and goes on, and health shows it.
     """
 
-    def __init__(self, services: Services, batch: int) -> None:
+    def __init__(self, services: Services, queue: VectorQueue, batch: int) -> None:
         self._services = services
         self._batch = batch
-        self._store = services.indexes.store
+        self._queue = queue
         self._worded = asyncio.Event()
 
     async def run(self) -> None:
@@ -118,7 +119,7 @@ class Indexer:
         embedder = indexes.embedder
         if embedder is None:
             return False
-        pending = await asyncio.to_thread(self._store.pending_texts, self._batch)
+        pending = await asyncio.to_thread(self._queue.pending_texts, self._batch)
         if not pending:
             return False
         await asyncio.to_thread(self._embed, embedder, pending)
@@ -134,9 +135,9 @@ class Indexer:
             return
         good = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
         hashes = [content_hash for content_hash, _ in pending]
-        self._store.put_vectors(embedder.model, [(hashes[row], vectors[row]) for row in good])
+        self._queue.put_vectors(embedder.model, [(hashes[row], vectors[row]) for row in good])
         for row in set(range(len(hashes))).difference(good):
-            self._store.mark_dead(hashes[row], "the embedder gave numbers that are not finite")
+            self._queue.mark_dead(hashes[row], "the embedder gave numbers that are not finite")
 
     def _embed_singly(self, embedder: Embedder, pending: list[tuple[str, str]]) -> None:
         """Finds the texts that a batch failed on; all failing means that the embedder is down."""
@@ -149,6 +150,6 @@ class Indexer:
                 if len(failed) > len(pending) // 2:
                     raise
             else:
-                self._store.put_vectors(embedder.model, [(content_hash, vector)])
+                self._queue.put_vectors(embedder.model, [(content_hash, vector)])
         for content_hash, reason in failed:
-            self._store.mark_dead(content_hash, reason)
+            self._queue.mark_dead(content_hash, reason)

@@ -25,7 +25,7 @@ async def warm(services: Services) -> None:
                 window = Window(limit=PROJECTS)
                 projects = await tx.records.projects(slug=None, remote=None, window=window)
             for project in projects:
-                await asyncio.to_thread(services.indexes.store.view, str(project["id"]))
+                await asyncio.to_thread(services.indexes.of(tenant_id).view, str(project["id"]))
     except ContextError as error:
         # The first question will meet it again and tell.
         log.warning("warming failed", code=error.code, detail=error.detail)
