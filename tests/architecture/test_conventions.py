@@ -23,18 +23,19 @@ SOURCES = {
 
 # Where the name of a database may stand, and why.
 DIALECT_HOMES = {
-    "context_api/adapters/sql/dialect.py": "the one file with the differences",
-    "context_api/adapters/sql/engine.py": "opens a database, each in its own way",
+    "context_api/adapters/sql/dialect.py": "the one door to the differences",
+    "context_api/adapters/sql/dialects/": "the differences, a file each",
+    "context_api/adapters/index/": "the index that lies in PostgreSQL",
     "context_api/adapters/sql/types.py": "a portable column type names its variants",
     "context_api/bootstrap.py": "chooses the adapters",
-    "context_api/settings.py": "holds the default URL",
+    "context_api/settings/": "holds the default URL",
     "context_migration/": "its DDL is written per dialect",
 }
 
 # Who may read the environment, and why.
 ENVIRONMENT_READERS = {
     "context_api/__init__.py": "the threads of numpy, which must be set before it is loaded",
-    "context_api/settings.py": "the hub's settings",
+    "context_api/settings/": "the hub's settings",
     "sync_agent/config.py": "where a client finds the hub and its key",
     "context_migration/__main__.py": "which database to migrate, where nothing else runs",
 }
@@ -216,7 +217,7 @@ ALLOWED = [
         "async def events():\n    yield 1\ndef get(t=Depends(key)): return events()",
     ),
     (environment, "memctx/edit.py", "import os\nrun(env={**os.environ, 'A': 'b'})"),
-    (environment, "context_api/settings.py", "import os\nos.environ.get('MEMCTX_PORT')"),
+    (environment, "context_api/settings/sources.py", "import os\nos.environ.get('MEMCTX_PORT')"),
 ]
 
 Rule = Callable[[str, ast.Module], list[int]]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from context_api import settings as module
 from context_api.application import authenticate
-from context_api.settings import Settings, SettingsError, load
+from context_api.settings import Settings, SettingsError, checks, load
+from context_api.settings import model as module
+from context_api.settings import places as folders
 
 KEY = "mctx_abcdef_" + "s" * 40
 OTHER = "mctx_fedcba_" + "t" * 40
@@ -207,8 +208,8 @@ def test_folders_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_a_clone_keeps_its_data_in_itself() -> None:
     """This suite runs from a clone, so the data folder is that of the clone."""
     root = Path(__file__).parents[2]
-    assert module.clone_root() == root
-    assert module.default_data_dir() == root / ".memctx-data"
+    assert folders.clone_root() == root
+    assert folders.default_data_dir() == root / ".memctx-data"
 
 
 def test_settings_that_cannot_be_used_end_the_program(tmp_path: Path) -> None:
@@ -226,4 +227,32 @@ def test_settings_that_cannot_be_used_end_the_program(tmp_path: Path) -> None:
 
 
 def test_the_form_of_keys_is_that_of_the_hub() -> None:
-    assert module.KEY_FORM.pattern == authenticate.TOKEN.pattern
+    assert checks.KEY_FORM.pattern == authenticate.TOKEN.pattern
+
+
+PG = "postgresql+asyncpg://hub:secret@127.0.0.1/hub"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"database_url": "mysql://x/y"}, "MEMCTX_DATABASE_URL"),
+        ({"database_url": PG}, "MEMCTX_API_KEY"),
+        ({"chroma_url": "http://127.0.0.1:8000"}, "MEMCTX_CHROMA_URL"),
+        ({"chroma_url": "http://a:b@127.0.0.1", "database_url": PG, "api_key": KEY}, "password"),
+        ({"redis_url": "redis://127.0.0.1"}, "MEMCTX_CACHE_SECRET"),
+        ({"redis_url": "http://127.0.0.1", "cache_secret": "x"}, "MEMCTX_REDIS_URL"),
+        ({"role": "worker"}, "MEMCTX_ROLE"),
+    ],
+)
+def test_servers_are_named_completely_or_not_at_all(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load(**given)
+
+
+def test_passwords_in_urls_are_not_shown() -> None:
+    chosen = load(database_url=PG, api_key=KEY, redis_url="redis://:word@h", cache_secret="x")
+    assert chosen.is_server
+    assert chosen.database == PG
+    assert "secret@" not in repr(chosen)
+    assert "word" not in repr(chosen)

@@ -251,10 +251,11 @@ def test_the_data_folder_is_the_one_the_hub_would_take(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client cannot import the hub's settings, so they are compared here."""
-    from context_api import settings
+    from context_api.settings import model as settings
+    from context_api.settings import places
 
     monkeypatch.setattr(config, "running_clone", lambda: machine.clone)
-    monkeypatch.setattr(settings, "clone_root", lambda: machine.clone)
+    monkeypatch.setattr(places, "clone_root", lambda: machine.clone)
     monkeypatch.setattr(config, "user_config_file", lambda: machine.user_file)
     monkeypatch.setattr(settings, "user_file", lambda: machine.user_file)
     for name in ("MEMCTX_DATA_DIR", "MEMCTX_MODEL_DIR"):

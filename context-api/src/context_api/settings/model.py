@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-import platformdirs
 from pydantic import (
     AliasChoices,
     Field,
@@ -23,24 +17,32 @@ from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
-    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-APP = "memory-context"
-PREFIX = "MEMCTX_"
+from context_api.settings.checks import contradictions
+from context_api.settings.places import (
+    PREFIX,
+    SettingsError,
+    default_data_dir,
+    settings_folder,
+    user_file,
+    variable_of,
+)
+from context_api.settings.sources import SecretFiles, TomlSource
+
 LOCAL_MODEL = "all-MiniLM-L6-v2"
 MIB = 1024 * 1024
-
-# The same form as `context_api.application.authenticate.TOKEN`, without loading the hub.
-KEY_FORM = re.compile(r"mctx_([A-Za-z0-9]{6,32})_([A-Za-z0-9_-]{20,100})")
 
 # `.memctx.toml` comes with a repository, whoever wrote it; these decide who may read what.
 NOT_FROM_REPOSITORY = frozenset(
     {
         "allowed_hosts",
         "api_key",
+        "cache_secret",
+        "chroma_token",
+        "chroma_url",
         "data_dir",
         "database_url",
         "embedding_api_key",
@@ -48,48 +50,12 @@ NOT_FROM_REPOSITORY = frozenset(
         "embedding_url",
         "host",
         "model_dir",
+        "redis_url",
+        "role",
     }
 )
 
 EmbeddingProvider = Literal["onnx", "hashing", "openai", "sentence-transformers"]
-
-
-class SettingsError(Exception):
-    """The settings do not make sense; says which one and why in one line."""
-
-
-def clone_root() -> Path | None:
-    """Returns the clone of memory-context that this program runs from, if it does."""
-    for folder in Path(__file__).resolve().parents:
-        project = folder / "pyproject.toml"
-        if project.is_file():
-            named = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {})
-            return folder if named.get("name") == APP else None
-    return None
-
-
-def settings_folder() -> Path:
-    """Returns where `.env` and `.memctx.toml` are looked for: the clone, else here."""
-    return clone_root() or Path.cwd()
-
-
-def user_file() -> Path:
-    """Returns the user's own configuration file, which need not exist."""
-    return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
-
-
-def default_data_dir() -> Path:
-    """Returns `.memctx-data` of the clone, else the user's data folder."""
-    root = clone_root()
-    return root / ".memctx-data" if root else platformdirs.user_data_path(APP, appauthor=False)
-
-
-def is_loopback(host: str) -> bool:
-    """Says if only this machine can reach ``host``."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 class Settings(BaseSettings):
@@ -118,9 +84,31 @@ class Settings(BaseSettings):
         default_factory=default_data_dir,
         description="Folder of the data; `.memctx-data` of a clone, else the user's data folder.",
     )
-    database_url: str = Field(
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Database of the log and its views, postgresql+asyncpg://user:password@host/name"
+        " for a team; empty: SQLite in the data folder.",
+    )
+    chroma_url: str = Field(
         default="",
-        description="Database of the log and its views; empty: SQLite in the data folder.",
+        description="Chroma server for vectors, such as http://127.0.0.1:8000; empty: exact search"
+        " alone.",
+    )
+    chroma_token: SecretStr | None = Field(
+        default=None, description="Token that the Chroma server asks for, if it does."
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Redis for caches and rate limits, redis://user:password@host:6379/0; empty:"
+        " each process has its own.",
+    )
+    cache_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret by which cached values are known as our own; needed with Redis.",
+    )
+    role: Literal["all", "api", "worker"] = Field(
+        default="all",
+        description="What a process does: answer requests (api), index (worker), or both.",
     )
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
         default="NORMAL",
@@ -175,6 +163,13 @@ class Settings(BaseSettings):
     index_memory_mb: Annotated[int, Field(ge=16, le=65536)] = Field(
         default=256, description="Memory for vectors kept ready to search, in MiB."
     )
+    exact_search_chunks: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=20_000,
+        description="Up to so many chunks of a project are searched exactly, above by Chroma.",
+    )
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0, description="Requests a minute of one API key; 0: as many as it likes."
+    )
     search_default_limit: Annotated[int, Field(ge=1, le=100)] = Field(
         default=10, description="Hits of a search that does not say how many."
     )
@@ -195,14 +190,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        for problem in _contradictions(self):
+        for problem in contradictions(self):
             raise ValueError(problem)
         return self
 
     @property
     def database(self) -> str:
         """URL of the database."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'hub.db'}"
+        given = self.database_url.get_secret_value()
+        return given or f"sqlite+aiosqlite:///{self.data_dir / 'hub.db'}"
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the log lies in PostgreSQL, for a team, and not in a file of this machine."""
+        return self.database.startswith("postgresql")
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -229,12 +230,12 @@ class Settings(BaseSettings):
         repository = folder / ".memctx.toml"
         return (
             init_settings,
-            _SecretFiles(settings_cls, EnvSettingsSource(settings_cls)),
+            SecretFiles(settings_cls, EnvSettingsSource(settings_cls)),
             EnvSettingsSource(settings_cls),
-            _SecretFiles(settings_cls, dotenv),
+            SecretFiles(settings_cls, dotenv),
             dotenv,
-            _TomlSource(settings_cls, repository, without=NOT_FROM_REPOSITORY),
-            _TomlSource(settings_cls, user_file()),
+            TomlSource(settings_cls, repository, without=NOT_FROM_REPOSITORY),
+            TomlSource(settings_cls, user_file()),
         )
 
 
@@ -249,101 +250,5 @@ def load(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         message = first["msg"].removeprefix("Value error, ")
-        name = _variable(str(first["loc"][0])) + ": " if first["loc"] else ""
+        name = variable_of(str(first["loc"][0])) + ": " if first["loc"] else ""
         raise SettingsError(f"{name}{message}") from error
-
-
-def _variable(name: str) -> str:
-    return name if name.isupper() else f"{PREFIX}{name}".upper()
-
-
-def _contradictions(settings: Settings) -> Iterable[str]:
-    """Yields what does not go together."""
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    if settings.api_key and not KEY_FORM.fullmatch(key):
-        yield "MEMCTX_API_KEY has not the form mctx_<id>_<secret>; `./setup.sh` makes one"
-    if not is_loopback(settings.host) and not key:
-        yield f"MEMCTX_HOST={settings.host} can be reached by others and needs MEMCTX_API_KEY"
-    if settings.embedding_provider == "openai":
-        yield from _endpoint_problems(settings)
-    elif settings.embedding_url:
-        yield (
-            "MEMCTX_EMBEDDING_URL is set but MEMCTX_EMBEDDING_PROVIDER is"
-            f" {settings.embedding_provider}, which does not use it"
-        )
-
-
-def _endpoint_problems(settings: Settings) -> Iterable[str]:
-    url = urlsplit(settings.embedding_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        yield "MEMCTX_EMBEDDING_URL: an http or https URL is needed for openai"
-    elif url.username or url.password:
-        yield "MEMCTX_EMBEDDING_URL holds a password; use MEMCTX_EMBEDDING_API_KEY"
-    elif url.scheme == "http" and settings.embedding_api_key and not is_loopback(url.hostname):
-        yield "MEMCTX_EMBEDDING_API_KEY would be sent unencrypted; use an https URL"
-    if not settings.embedding_model:
-        yield "MEMCTX_EMBEDDING_MODEL is needed for openai"
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads secrets from the files that ``*_FILE`` variables of another source name."""
-
-    def __init__(self, settings_cls: type[BaseSettings], variables: EnvSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._variables = {name.upper(): value for name, value in variables.env_vars.items()}
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Returns the content of the file, where one is named."""
-        variable = _variable(field_name)
-        path = self._variables.get(f"{variable}_FILE")
-        if not path or "SecretStr" not in str(field.annotation):
-            return None, field_name, False
-        if self._variables.get(variable):
-            raise SettingsError(f"{variable} and {variable}_FILE are both set")
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable}_FILE: {path} cannot be read") from error
-
-    def __call__(self) -> dict[str, Any]:
-        """Returns the secrets that were found."""
-        found = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-
-class _TomlSource(InitSettingsSource):
-    """Reads the table ``[hub]`` of a TOML file. A name that does not exist is an error."""
-
-    def __init__(
-        self, settings_cls: type[BaseSettings], path: Path, without: frozenset[str] = frozenset()
-    ) -> None:
-        found = _hub_table(path)
-        known = settings_cls.model_fields
-        for name in found:
-            if name not in known:
-                raise SettingsError(f"{path}: there is no setting {name}")
-            if name in without:
-                raise SettingsError(f"{path}: {name} cannot be set by a repository; use .env")
-        super().__init__(
-            settings_cls, {_initial(known[name], name): v for name, v in found.items()}
-        )
-
-
-def _initial(field: Any, name: str) -> str:
-    alias = field.validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else name
-
-
-def _hub_table(path: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("hub", {})
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    if not isinstance(table, dict):
-        raise SettingsError(f"{path}: hub is not a table")
-    return table
