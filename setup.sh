@@ -5,11 +5,12 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Usage: ./setup.sh [--detach | --no-start] [--no-model | --model PATH]
+Usage: ./setup.sh [--docker] [--detach | --no-start] [--no-model | --model PATH]
 
 Installs memory-context into .venv, writes .env with a new API key, installs the embedding
 model and starts the hub. Nothing that is there already is overwritten.
 
+  --docker      start a team's hub in containers instead: PostgreSQL, Chroma, Redis, API, worker
   --detach      start the hub in the background and return when it is ready
   --no-start    install only
   --no-model    leave out the embedding model: search is by words only until
@@ -29,11 +30,13 @@ fail() {
 }
 
 readonly needed_mb=450
+mode=here
 start=foreground
 model=install
 model_path=
 while [ $# -gt 0 ]; do
   case $1 in
+    --docker) mode=docker ;;
     --detach) start=detach ;;
     --no-start) start=none ;;
     --no-model) model=none ;;
@@ -55,6 +58,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+
+if [ "$mode,$model" = docker,none ]; then
+  fail 'the images carry the model; --no-model is for a hub without containers' 2
+fi
 
 called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")" || fail 'the folder of setup.sh cannot be entered'
@@ -118,7 +125,7 @@ quietly() {
   if grep -qi 'no space left' "$log"; then
     fail "$title failed: the disk is full; make room and run ./setup.sh again"
   elif grep -qiE 'connection|resolve|timed out|network|proxy|unreachable' "$log"; then
-    fail "$title failed: the package index cannot be reached; check the network (or PIP_INDEX_URL, HTTPS_PROXY) and run ./setup.sh again"
+    fail "$title failed: ${unreachable:-the package index cannot be reached; check the network (or PIP_INDEX_URL, HTTPS_PROXY) and run ./setup.sh again}"
   fi
   fail "$title failed; all of its output is in $log"
 }
@@ -146,8 +153,9 @@ make_venv() {
   "$python" -m venv --clear .venv >&2 || fail 'making .venv failed'
 }
 
+# install_packages NAME REQUIREMENT
 install_packages() {
-  local stamp=.venv/.installed-server wanted
+  local stamp=.venv/.installed-$1 wanted
   wanted=$(cksum <pyproject.toml)
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x .venv/bin/memctx ]; then
     return
@@ -155,7 +163,7 @@ install_packages() {
   rm -f "$stamp"
   quietly 'installing packages' .venv/install.log \
     .venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off \
-    --editable '.[server]'
+    --editable "$2"
   printf '%s\n' "$wanted" >"$stamp"
 }
 
@@ -222,9 +230,15 @@ Next:$address
 END
 }
 
+if [ "$mode" = docker ]; then
+  # shellcheck source=infrastructure/docker/setup.sh
+  . infrastructure/docker/setup.sh
+  setup_docker
+  exit 0
+fi
 check_room
 make_venv
-install_packages
+install_packages server '.[server]'
 write_env
 install_model
 if .venv/bin/memctx --url "http://127.0.0.1:$port" --quiet status >/dev/null 2>&1; then
