@@ -1,0 +1,1 @@
+"""Vector indexes behind one port: Chroma, and memory for small hubs and tests."""
