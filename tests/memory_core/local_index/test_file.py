@@ -16,8 +16,8 @@ import pytest
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.errors import Busy, Corrupt, InvalidInput, InvalidTime, Unavailable
 from memory_core.local_index import LocalIndex
-from memory_core.local_index.schema import FORMAT
 from memory_core.recall.lexical import score_lexically
+from memory_core.recall.stored import FORMAT
 from memory_core.records import Kind, Ref
 from memory_core.text.tokens import Term, query_terms
 from tests.memory_core.recall.records import PROJECT, embed, identity, opened, record

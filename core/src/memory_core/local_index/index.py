@@ -20,18 +20,18 @@ from memory_core.local_index.writing import (
     Writer,
     checked_vectors,
     hash_bytes,
-    record_digest,
     transaction,
 )
 from memory_core.recall.building import ViewBuilder
+from memory_core.recall.dense import exact_similarities
 from memory_core.recall.ports import IndexRecord, Progress
-from memory_core.recall.prepare import prepare
+from memory_core.recall.prepare import prepare, record_digest
+from memory_core.recall.stored import DEAD_SHARE
 from memory_core.recall.vectors import VectorBlocks
 from memory_core.recall.view import ProjectView
 from memory_core.records import Kind, Ref
 
 MEMORY_BYTES = 512 << 20
-_DEAD_SHARE = 0.25
 
 
 @dataclass(slots=True)
@@ -108,14 +108,7 @@ class LocalIndex:
         Raises:
             InvalidInput: ``query`` has another dimension than the model's vectors.
         """
-        vectors = view.vectors
-        if vectors is None or vectors.model != model or not view.chunks.embedded.any():
-            return None
-        if query.shape != (vectors.dimension,):
-            raise InvalidInput(f"a query vector of {model} has {vectors.dimension} dimensions")
-        products = vectors.dot(query, view.size)
-        products[~view.chunks.embedded] = np.nan
-        return products
+        return exact_similarities(view, model, query)
 
     def progress(self, project_id: str) -> Progress:
         """Returns how far a project is indexed."""
@@ -279,7 +272,7 @@ class LocalIndex:
             same = loaded.generation == project.generation and loaded.model == model
             if same and loaded.revision == project.revision and loaded.view is not None:
                 return loaded.view
-            if not same or loaded.builder.dead_share > _DEAD_SHARE:
+            if not same or loaded.builder.dead_share > DEAD_SHARE:
                 loaded.builder = ViewBuilder()
                 loaded.revision = loaded.last_chunk = 0
                 if model is not None:

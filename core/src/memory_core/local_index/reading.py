@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_core.local_index.schema import EMBEDDED
-from memory_core.recall.building import ChunkRows, UnitRow, ViewBuilder
+from memory_core.recall.building import ViewBuilder
+from memory_core.recall.stored import Row, chunk_rows, unit_row, vector_rows
 from memory_core.recall.vectors import VectorBlocks
 
 _BATCH = 2_048
-
-_Row = tuple[Any, ...]
 
 _UNITS = """
 SELECT number, kind, id, session_id, position, role, tool, question, author, owner_id, created,
@@ -83,7 +81,7 @@ def refresh(
         builder.kill([number for (number,) in connection.execute(_GONE, at)])
     last_chunk = after_chunk
     for units, chunks in _batches(connection, at, after_chunk):
-        builder.add([_unit(row) for row in units], _chunk_rows(chunks))
+        builder.add([unit_row(row) for row in units], chunk_rows(chunks))
         last_chunk = chunks[-1][0]
     if builder.vectors is not None:
         for numbers, vectors in _vectors(connection, at, builder.vectors):
@@ -93,7 +91,7 @@ def refresh(
 
 def _batches(
     connection: sqlite3.Connection, at: tuple[int, int], after_chunk: int
-) -> Iterator[tuple[list[_Row], list[_Row]]]:
+) -> Iterator[tuple[list[Row], list[Row]]]:
     """Yields some units at a time with all their chunks: a project need not fit in memory twice."""
     chunks = connection.execute(_CHUNKS, (*at, after_chunk))
     cursor = connection.execute(_UNITS, at)
@@ -107,47 +105,10 @@ def _batches(
         yield units, mine
 
 
-def _unit(row: _Row) -> UnitRow:
-    (number, kind, identity, session_id, position, role, tool, question, author, owner_id,
-     created, quality, size, signed) = row  # fmt: skip
-    return UnitRow(
-        number=number,
-        kind=kind,
-        id=identity,
-        session_id=session_id,
-        position=position,
-        role=role,
-        tool=bool(tool),
-        question=bool(question),
-        author=author,
-        owner_id=owner_id,
-        created=created,
-        quality=quality,
-        size=size,
-        fingerprint=signed % (1 << 64),
-    )
-
-
-def _chunk_rows(rows: Sequence[_Row]) -> ChunkRows:
-    columns = tuple(zip(*rows, strict=True)) if rows else ((), (), (), (), (), (), ())
-    number, unit, start, end, length, terms, frequencies = columns
-    return ChunkRows(
-        number=number,
-        unit=unit,
-        start=start,
-        end=end,
-        length=length,
-        distinct=np.array([len(blob) // 8 for blob in terms], dtype=np.int64),
-        terms=np.frombuffer(b"".join(terms), dtype="<u8").astype(np.uint64, copy=False),
-        frequencies=np.frombuffer(b"".join(frequencies), dtype="<u2").astype(np.uint16, copy=False),
-    )
-
-
 def _vectors(
     connection: sqlite3.Connection, at: tuple[int, int], blocks: VectorBlocks
 ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
     cursor = connection.execute(_VECTORS, (*at, EMBEDDED))
     while rows := cursor.fetchmany(_BATCH):
-        joined = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
-        vectors = joined.reshape(len(rows), blocks.dimension).astype(np.float32, copy=False)
+        vectors = vector_rows([blob for _, blob in rows], blocks.dimension)
         yield [number for number, _ in rows], vectors

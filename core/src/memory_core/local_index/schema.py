@@ -12,9 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory_core.errors import Busy, Corrupt, StorageFull, Unavailable
-
-FORMAT = 2
-"""Changes with whatever makes stored rows mean something else: tables, tokenizer, chunking."""
+from memory_core.recall.stored import FORMAT
 
 WAITING, EMBEDDED, DEAD = 0, 1, 2
 """The states of a chunk: its text waits for its vector, has it, or cannot be embedded."""

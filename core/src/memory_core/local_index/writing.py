@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,12 +11,11 @@ from numpy.typing import NDArray
 
 from memory_core.errors import Conflict, InvalidInput
 from memory_core.local_index.schema import DEAD, EMBEDDED, WAITING
-from memory_core.recall.ports import IndexRecord
 from memory_core.recall.prepare import PreparedChunk, PreparedUnit
+from memory_core.recall.stored import signed_fingerprint, too_many_gone
 from memory_core.records import Kind, Ref
 
 _REASON_CHARS = 500
-_TOMBSTONES = 1_000
 
 _INSERT_UNIT = """
 INSERT INTO units (project, revision, alive, kind, id, session_id, position, role, tool, question,
@@ -43,17 +40,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-
-
-def record_digest(record: IndexRecord) -> bytes:
-    """Returns a digest of all that is indexed of a record, but not of its ``seq``."""
-    described = json.dumps(
-        [record.kind, record.id, record.session_id, record.position, record.role, record.author,
-         record.title, record.created_at, record.owner_id, record.quality, record.tool_name]
-    )  # fmt: skip
-    digest = hashlib.blake2b(described.encode(), digest_size=16)
-    digest.update(record.text.encode("utf-8", "surrogatepass"))
-    return digest.digest()
 
 
 class Writer:
@@ -175,12 +161,12 @@ class Writer:
     def insert(self, project: int, revision: int, unit: PreparedUnit, digest: bytes) -> None:
         """Adds a record with its chunks."""
         record = unit.record
-        signed = int.from_bytes(unit.fingerprint.to_bytes(8, "big"), "big", signed=True)
         cursor = self._run(
             _INSERT_UNIT,
             (project, revision, record.kind, record.id, record.session_id, record.position,
              record.role, bool(record.tool_name), unit.question, _clean(record.author),
-             record.owner_id, unit.created, record.quality, len(record.text), signed, digest),
+             record.owner_id, unit.created, record.quality, len(record.text),
+             signed_fingerprint(unit.fingerprint), digest),
         )  # fmt: skip
         for chunk in unit.chunks:
             state, vector = self.queue(chunk)
@@ -223,7 +209,7 @@ class Writer:
         row = self._run(
             "SELECT count(*), coalesce(sum(alive), 0) FROM units WHERE project = ?", (project,)
         ).fetchone()
-        if row[0] - row[1] <= _TOMBSTONES + row[1] // 2:
+        if not too_many_gone(*row):
             return False
         self._run("DELETE FROM units WHERE project = ? AND NOT alive", (project,))
         return True

@@ -142,6 +142,11 @@ class ViewBuilder:
         return 1.0 - float(np.count_nonzero(alive)) / alive.size if alive.size else 0.0
 
     @property
+    def live(self) -> int:
+        """The number of chunks of records that are there."""
+        return int(np.count_nonzero(self._chunk_alive.values))
+
+    @property
     def nbytes(self) -> int:
         """About how many bytes the view takes."""
         postings = sum(segment.size * 6 + segment.terms.size * 12 for segment in self._segments)
@@ -181,6 +186,10 @@ class ViewBuilder:
         self.vectors.put(places[fresh], vectors[known][fresh])
         self._embedded.values[places] = True
 
+    def mark_embedded(self, numbers: Sequence[int]) -> None:
+        """Notes that chunks have a vector, which is kept elsewhere; unknown are ignored."""
+        self._embedded.values[_places(self._chunk_numbers.values, numbers)] = True
+
     def snapshot(self) -> ProjectView:
         """Returns the view as it is now."""
         self._sort_postings()
@@ -206,6 +215,7 @@ class ViewBuilder:
                 first=self._first.values,
             ),
             chunks=Chunks(
+                number=self._chunk_numbers.values,
                 alive=self._chunk_alive.values.copy(),
                 unit=self._chunk_unit.values,
                 length=self._length.values,

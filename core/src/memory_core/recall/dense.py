@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_core.errors import InvalidInput
 from memory_core.recall.view import Floats, ProjectView
 
 BEST_OF_SESSION = 3
@@ -24,6 +25,26 @@ class DenseScores:
     chunk: Floats
     window: Floats
     session: Floats
+
+
+def exact_similarities(
+    view: ProjectView, model: str, query: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Returns the cosine of ``query`` and each chunk, (chunks,), NaN without a vector.
+
+    None if the view holds no vector of this model.
+
+    Raises:
+        InvalidInput: ``query`` has another dimension than the model's vectors.
+    """
+    vectors = view.vectors
+    if vectors is None or vectors.model != model or not view.chunks.embedded.any():
+        return None
+    if query.shape != (vectors.dimension,):
+        raise InvalidInput(f"a query vector of {model} has {vectors.dimension} dimensions")
+    products = vectors.dot(query, view.size)
+    products[~view.chunks.embedded] = np.nan
+    return products
 
 
 def score_densely(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ def prepare(record: IndexRecord) -> PreparedUnit:
     Raises:
         InvalidTime: ``created_at`` is not a time with a zone.
     """
-    spoken = f"{record.author}: " if is_person(record.author) else ""
+    spoken = _spoken(record)
     chunks = tuple(
         _prepare_chunk(record.text, start, end, record.text[context:end], spoken, first=number == 0)
         for number, (context, start, end) in enumerate(chunk_text(record.text))
@@ -72,10 +73,32 @@ def prepare(record: IndexRecord) -> PreparedUnit:
     )
 
 
+def record_digest(record: IndexRecord) -> bytes:
+    """Returns a digest of all that is indexed of a record, but not of its ``seq``."""
+    described = json.dumps(
+        [record.kind, record.id, record.session_id, record.position, record.role, record.author,
+         record.title, record.created_at, record.owner_id, record.quality, record.tool_name]
+    )  # fmt: skip
+    digest = hashlib.blake2b(described.encode(), digest_size=16)
+    digest.update(record.text.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def embedded_texts(record: IndexRecord) -> dict[bytes, str]:
+    """Returns what is embedded of a record, by content hash, without counting its terms."""
+    spoken = _spoken(record)
+    texts = (spoken + record.text[context:end] for context, _, end in chunk_text(record.text))
+    return {content_hash(text): text for text in texts}
+
+
 def content_hash(text: str) -> bytes:
     """Returns the key of a text's vector: the first 16 bytes of its BLAKE2b digest."""
     data = text.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
+
+
+def _spoken(record: IndexRecord) -> str:
+    return f"{record.author}: " if is_person(record.author) else ""
 
 
 def _prepare_chunk(

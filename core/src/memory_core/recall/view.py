@@ -59,9 +59,10 @@ class Chunks:
 
     ``before`` and ``after`` are the neighbours in the session's order, or the number of chunks
     where there is none. ``start`` and ``end`` are the span in the record's text. ``length``
-    counts terms, repeats included.
+    counts terms, repeats included. ``number`` is what the store calls a chunk, ascending.
     """
 
+    number: NDArray[np.int64]
     alive: Bools
     unit: Ints
     length: Ints
