@@ -1,0 +1,189 @@
+"""The indexes of every tenant in PostgreSQL: `IndexStores` for a hub of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import LiteralString
+
+import numpy as np
+from numpy.typing import NDArray
+
+from context_api.adapters.index import generations
+from context_api.adapters.index.database import Database, Pool, retried
+from context_api.adapters.index.models import ModelInUse
+from context_api.adapters.index.nearest import nearest_similarities
+from context_api.adapters.index.progress import ProgressCounter
+from context_api.adapters.index.state import Model, clear, lock, next_revision, read_generations
+from context_api.adapters.index.views import Views
+from context_api.adapters.index.writing import Batch, forget_unused, prepare_batch, write
+from context_api.application.vectors import VectorIndex
+from memory_core.errors import InvalidInput, Unavailable
+from memory_core.recall.dense import exact_similarities
+from memory_core.recall.ports import IndexRecord, Progress
+from memory_core.recall.view import ProjectView
+from memory_core.records import Ref
+
+_ADVANCE: LiteralString = """
+UPDATE index_state SET applied_seq = greatest(applied_seq, %s),
+    floor = CASE WHEN %s THEN revision ELSE floor END
+WHERE tenant_id = %s AND project_id = %s
+"""
+_NEEDLESS: LiteralString = """
+SELECT DISTINCT v.hash FROM chunk_vectors v WHERE v.tenant_id = %s
+AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.tenant_id = v.tenant_id AND c.hash = v.hash)
+"""
+_OTHER_MODELS: LiteralString = """
+DELETE FROM chunk_vectors v WHERE v.tenant_id = %s AND NOT EXISTS (
+    SELECT 1 FROM index_generations g WHERE g.tenant_id = v.tenant_id AND g.model = v.model
+    AND g.dimension = v.dimension)
+"""
+
+
+class SqlIndexes:
+    """Words and vectors in PostgreSQL, searched in memory.
+
+    Any number of processes may read and write. Views of projects are kept in memory up to
+    ``memory_bytes``, those used last; each search asks with one query whether its view is
+    still the newest. Vectors are searched exactly up to ``exact_chunks`` live chunks of a
+    project, above that through ``vectors``, and exactly without one.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        vectors: VectorIndex | None = None,
+        *,
+        exact_chunks: int = 50_000,
+        memory_bytes: int = 512 << 20,
+    ) -> None:
+        self.model = ModelInUse()
+        self.database = Database(pool)
+        self.vectors = vectors
+        self.views = Views(
+            self.database,
+            self.model,
+            exact_chunks=None if vectors is None else exact_chunks,
+            memory_bytes=memory_bytes,
+        )
+        self.counter = ProgressCounter(self.database, self.model)
+
+    def of(self, tenant_id: str) -> SqlIndexStore:
+        """Returns the indexes of a tenant."""
+        return SqlIndexStore(self, tenant_id)
+
+    def use_model(self, model: str, dimension: int) -> None:
+        """Makes a model the one whose vectors this process asks and makes.
+
+        Projects with vectors of another one keep them until a worker has made those of this
+        one beside them; until then this process finds words only, and says so.
+        """
+        self.model.current = Model(model, dimension)
+
+    def purge(self, tenant_id: str) -> int:
+        """Deletes vectors that no text or generation of a tenant needs; returns how many texts'.
+
+        Raises:
+            Busy, Unavailable: the database cannot be written now.
+        """
+
+        def once() -> int:
+            with self.database.transaction(tenant_id) as connection:
+                rows = connection.execute(_NEEDLESS, (tenant_id,)).fetchall()
+                forget_unused(connection, tenant_id, [row[0] for row in rows])
+                connection.execute(_OTHER_MODELS, (tenant_id,))
+                return len(rows)
+
+        return retried(once)
+
+
+class SqlIndexStore:
+    """The indexes of one tenant's projects. Synchronous: called from threads."""
+
+    def __init__(self, indexes: SqlIndexes, tenant_id: str) -> None:
+        self._indexes = indexes
+        self._tenant_id = tenant_id
+
+    def view(self, project_id: str) -> ProjectView:
+        """Returns what is indexed of a project, all that was applied before the call included.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        return self._indexes.views.view(self._tenant_id, project_id)
+
+    def similarities(
+        self, view: ProjectView, model: str, query: NDArray[np.float32]
+    ) -> NDArray[np.float32] | None:
+        """Returns the cosine of ``query`` and each chunk, (chunks,), NaN without a vector.
+
+        Of a large project with a vector server only the nearest are exact; the others get an
+        estimate not above them. None if there is no vector of this model, or the server does
+        not answer.
+
+        Raises:
+            InvalidInput: ``query`` has another dimension than the model's vectors.
+        """
+        origin = self._indexes.views.origin(view)
+        if origin is None or origin.exact:
+            return exact_similarities(view, model, query)
+        vectors = self._indexes.vectors
+        if vectors is None or origin.model is None or origin.model.name != model:
+            return None
+        return nearest_similarities(vectors, view, origin, query)
+
+    def progress(self, project_id: str) -> Progress:
+        """Returns how far a project is indexed.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        return self._indexes.counter.progress(self._tenant_id, project_id)
+
+    def apply(
+        self,
+        project_id: str,
+        upto_seq: int,
+        records: Sequence[IndexRecord],
+        deleted: Sequence[Ref],
+        *,
+        after_seq: int,
+    ) -> None:
+        """Replaces records, drops deleted ones and moves the progress, as one.
+
+        With a deleted session goes all that belongs to it. Nothing is done if another process
+        was faster: its records are at least as new. A record that cannot be cut is noted with
+        its reason and holds up no other.
+
+        Raises:
+            Unavailable: the progress is below ``after_seq``, where the batch begins; or the
+                database does not answer, or a newer release has built the index.
+            InvalidInput: a record is of another project.
+            Busy, StorageFull: the database cannot be written now.
+        """
+        if any(record.project_id != project_id for record in records):
+            raise InvalidInput("a record of another project cannot be indexed here")
+        batch = prepare_batch(records, deleted)
+        retried(lambda: self._write(project_id, upto_seq, batch, after_seq))
+
+    def reset(self, project_id: str) -> None:
+        """Empties a project and puts its progress to 0. Vectors stay for the texts that return.
+
+        Raises:
+            Busy, Unavailable: the database cannot be written now.
+        """
+        with self._indexes.database.transaction(self._tenant_id) as connection:
+            clear(lock(connection, self._tenant_id, project_id))
+
+    def _write(self, project_id: str, upto_seq: int, batch: Batch, after_seq: int) -> None:
+        indexes = self._indexes
+        with indexes.database.transaction(self._tenant_id) as connection:
+            locked = lock(connection, self._tenant_id, project_id)
+            if locked.applied_seq < after_seq:
+                raise Unavailable("the index was begun anew; take its progress again")
+            if locked.applied_seq > after_seq:
+                return
+            locked = next_revision(locked)
+            if indexes.model.current is not None and not read_generations(locked):
+                generations.ensure(locked, indexes.model.current)
+            dropped = write(locked, batch, keep_gone=indexes.vectors is not None)
+            connection.execute(_ADVANCE, (upto_seq, dropped, *locked.key))
