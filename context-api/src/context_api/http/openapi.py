@@ -17,6 +17,7 @@ from memory_core.errors import (
     InvalidInput,
     InvalidJson,
     PayloadTooLarge,
+    RateLimited,
     RequestTimeout,
     StorageFull,
     Unauthorized,
@@ -28,7 +29,7 @@ TITLE = "memory-context"
 METHODS = ("get", "post", "put", "patch", "delete")
 REF = "#/components/schemas/{model}"
 
-_KEYED = (Unauthorized, Forbidden, Busy, Unavailable)
+_KEYED = (Unauthorized, Forbidden, RateLimited, Busy, Unavailable)
 _WITH_BODY = (InvalidJson, RequestTimeout, PayloadTooLarge, UnsupportedMediaType)
 
 

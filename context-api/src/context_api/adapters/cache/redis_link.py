@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -103,7 +103,10 @@ class RedisLink:
         self._client = _client(url)
         self._budget_s = budget_s
         self._breaker = Breaker()
+        # More calls than connections wait for each other, as a part of their time.
+        self._places = asyncio.Semaphore(CONNECTIONS)
         self._trial: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[Any]] = set()
 
     @property
     def is_down(self) -> bool:
@@ -120,8 +123,7 @@ class RedisLink:
             self._try_again()
             raise Unreachable
         try:
-            async with asyncio.timeout(self._budget_s):
-                return await ask(self._client)
+            return await self._in_time(ask)
         except OutOfMemoryError as error:
             # It answers, and what it holds can be read.
             raise Unreachable from error
@@ -132,11 +134,43 @@ class RedisLink:
             self._breaker.failed()
             raise Unreachable from error
 
+    async def _in_time(self, ask: Callable[[Client], Awaitable[T]]) -> T:
+        """Returns what ``ask`` gives, or stops waiting for it.
+
+        The client closes a connection that is cut off with patience, of which a caller has none:
+        so what is cut off ends by itself.
+
+        Raises:
+            TimeoutError: it was not there in time.
+        """
+        call = asyncio.create_task(self._placed(ask))
+        try:
+            done, _ = await asyncio.wait({call}, timeout=self._budget_s)
+            if not done:
+                raise TimeoutError
+        finally:
+            if not call.done():
+                self._ending.add(call)
+                call.add_done_callback(self._ended)
+                call.cancel()
+        return call.result()
+
+    async def _placed(self, ask: Callable[[Client], Awaitable[T]]) -> T:
+        async with self._places:
+            return await ask(self._client)
+
+    def _ended(self, call: asyncio.Task[Any]) -> None:
+        self._ending.discard(call)
+        if not call.cancelled():
+            # Read, so that nobody is told of an error that was never looked at.
+            call.exception()
+
     async def close(self) -> None:
         """Closes the connections."""
         if self._trial is not None:
             self._trial.cancel()
-            await asyncio.gather(self._trial, return_exceptions=True)
+            self._ending.add(self._trial)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         await self._client.aclose()
 
     def _try_again(self) -> None:
@@ -163,6 +197,8 @@ def _client(url: str) -> Client:
         "driver_info": None,
         "socket_timeout": TRIAL_S,
         "socket_connect_timeout": TRIAL_S,
+        # One more than the calls at a time, for the trial.
+        "max_connections": CONNECTIONS + 1,
         # A connection that the server closed while it was idle is replaced at once.
         "retry": Retry(NoBackoff(), 1),
     }
@@ -171,7 +207,4 @@ def _client(url: str) -> Client:
         return cast("Client", RedisCluster.from_url(plain, **options))
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("a Redis URL begins with redis://, rediss://, redis+cluster:// or unix://")
-    pool = BlockingConnectionPool.from_url(
-        url, max_connections=CONNECTIONS, timeout=TRIAL_S, **options
-    )
-    return cast("Client", Redis.from_pool(pool))
+    return cast("Client", Redis.from_url(url, **options))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+import time
+from collections.abc import Callable, Mapping
 
 from context_api.application.caching import Cache, CacheCounts, CacheKey, Counted
 
-NEAR_S = 300.0
-"""Longest time that a value from the shared cache is kept near, whose own end is not known."""
+_END = struct.Struct(">d")
 
 
 class TieredCache:
     """Asks the near cache first, and keeps there what the far one had.
 
-    Values are bound to a position, so the near one cannot be out of date.
+    Values are bound to a position, so the near one cannot be out of date. Each carries the time
+    at which it ends, so that it ends near as well; the processes agree on the time to a second
+    or so.
     """
 
-    def __init__(self, near: Cache, far: Cache, near_s: float = NEAR_S) -> None:
+    def __init__(self, near: Cache, far: Cache, clock: Callable[[], float] = time.time) -> None:
         self._asked = Counted()
         self._near = near
         self._far = far
-        self._near_s = near_s
+        self._clock = clock
 
     @property
     def counts(self) -> Mapping[str, CacheCounts]:
@@ -54,8 +57,8 @@ class TieredCache:
 
     async def set(self, key: CacheKey, value: bytes, ttl_s: float) -> None:
         """Keeps a value in both."""
-        await self._near.set(key, value, min(ttl_s, self._near_s))
-        await self._far.set(key, value, ttl_s)
+        await self._near.set(key, value, ttl_s)
+        await self._far.set(key, _END.pack(self._clock() + ttl_s) + value, ttl_s)
         self._asked[key.cache].stores += 1
 
     async def close(self) -> None:
@@ -64,7 +67,13 @@ class TieredCache:
         await self._far.close()
 
     async def _from_afar(self, key: CacheKey) -> bytes | None:
-        value = await self._far.get(key)
-        if value is not None:
-            await self._near.set(key, value, self._near_s)
+        dated = await self._far.get(key)
+        if dated is None or len(dated) < _END.size:
+            return None
+        (end,) = _END.unpack_from(dated)
+        left = end - self._clock()
+        if left <= 0:
+            return None
+        value = dated[_END.size :]
+        await self._near.set(key, value, left)
         return value

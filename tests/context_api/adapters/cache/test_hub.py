@@ -1,0 +1,196 @@
+"""A hub over Redis: two processes share answers, and Redis' faults change none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from context_api.adapters.cache.memory import MemoryCache
+from context_api.adapters.cache.redis_cache import RedisCache
+from context_api.adapters.cache.redis_link import BUDGET_S, RedisLink
+from context_api.adapters.cache.tiered import TieredCache
+from context_api.application import projects, searching
+from context_api.application.caching import Caches
+from context_api.application.query_vectors import CachedQueries
+from context_api.application.requests import SearchRequest
+from context_api.application.services import Services
+from context_api.application.viewing import viewer_of
+from memory_core.embedding.hashing import HashingEmbedder
+from memory_core.ids import uuid7
+from memory_core.operations import CreateProject, CreateSession, NewMessage
+from memory_core.records import Document, Kind, Role
+from tests.support.servers.redis import RedisServer
+from tests.support.services import caller, do, services_in
+
+ADA = caller("ada")
+SECRET = b"s" * 32
+NOON = "2026-11-21T12:03:07.250000Z"
+MARGIN_S = 1.0
+"""For a machine that is busy with other things."""
+
+
+class Counting(HashingEmbedder):
+    """Counts the questions it embeds."""
+
+    queries = 0
+
+    def embed_query(self, text: str) -> Any:
+        self.queries += 1
+        return super().embed_query(text)
+
+
+@asynccontextmanager
+async def two_processes(
+    folder: Path, url: str, *, near: bool
+) -> AsyncIterator[tuple[Services, Services]]:
+    """Yields the services of two API processes over one database and one Redis.
+
+    The database and the index are one object here; caches, embedders and flights are their own.
+    """
+    async with services_in(folder) as services:
+        await projects.ensure(services, ADA, CreateProject(slug="acme/api"))
+        links = [RedisLink(url) for _ in range(2)]
+        prefix = f"memctx:{secrets.token_hex(8)}"
+        made = []
+        for link in links:
+            far = RedisCache(link, secret=SECRET, prefix=prefix)
+            store = TieredCache(MemoryCache(1024 * 1024), far) if near else far
+            indexes = replace(services.indexes, embedder=CachedQueries(Counting()))
+            caches = Caches(store=store, clock=lambda: NOON)
+            made.append(replace(services, caches=caches, indexes=indexes))
+        try:
+            yield made[0], made[1]
+        finally:
+            for link in links:
+                await link.close()
+
+
+async def say(services: Services, text: str) -> None:
+    message = NewMessage(id=uuid7(), role=Role.USER, text=text)
+    body = CreateSession(id=uuid7(), title=text[:20], messages=[message])
+    await do(services, ADA, Kind.SESSION, body, project="acme/api")
+
+
+async def ask(services: Services, query: str = "tokenizer") -> Document:
+    return await searching.search(services, ADA, SearchRequest(query=query))
+
+
+def lasting(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name != "took_ms"}
+
+
+async def settled(services: Services) -> None:
+    """Waits until every vector is there."""
+    async with services.uow.read(viewer_of(ADA)) as tx:
+        ids = await tx.all_project_ids()
+    async with asyncio.timeout(30):
+        while True:
+            reached = [await services.indexes.progress(ADA.tenant_id, i) for i in ids]
+            if not any(progress.pending for progress in reached):
+                return
+            await asyncio.sleep(0.02)
+
+
+def queries(services: Services) -> int:
+    embedder: Any = services.indexes.embedder
+    return int(embedder._embedder.queries)
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_no_process_ever_answers_from_before_a_write(
+    tmp_path: Path, redis_server: RedisServer, near: bool
+) -> None:
+    async def run() -> None:
+        async with two_processes(tmp_path, redis_server.url, near=near) as (one, two):
+            for number in range(6):
+                writer, reader = (one, two) if number % 2 else (two, one)
+                await asyncio.gather(ask(reader), ask(writer))
+                await say(writer, f"the tokenizer has bug number{number}")
+                for services in (reader, writer):
+                    found = str((await ask(services))["hits"])
+                    assert all(f"number{n}" in found for n in range(number + 1))
+
+    asyncio.run(run())
+
+
+def test_what_one_process_computed_the_other_need_not(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    async def run() -> None:
+        async with two_processes(tmp_path, redis_server.url, near=True) as (one, two):
+            await say(one, "the tokenizer drops apostrophes")
+            await ask(one, "to index the words")
+            await settled(one)
+            first, second = await ask(one), await ask(two)
+            assert lasting(first) == lasting(second)
+            assert (queries(one), queries(two)) == (2, 0)
+            # After a write the answer is another, the question's vector is not.
+            await say(one, "the tokenizer is new")
+            await ask(two)
+            assert queries(two) == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fault", ["stopped", "killed", "paused", "full", "garbage", "flushed"])
+def test_faults_of_redis_change_no_answer(
+    tmp_path: Path, own_redis: RedisServer, fault: str
+) -> None:
+    async def run() -> None:
+        async with two_processes(tmp_path, own_redis.url, near=False) as (one, two):
+            for number in range(20):
+                await say(one, f"the tokenizer has bug number{number}")
+            await ask(one, "to index the words")
+            await settled(one)
+            questions = [f"tokenizer number{n}" for n in range(20)]
+            before = [lasting(await ask(one, question)) for question in questions]
+            break_(own_redis, fault)
+            try:
+                taken, after = [], []
+                for question in questions:
+                    started = time.perf_counter()
+                    after.append(lasting(await ask(two, question)))
+                    taken.append(time.perf_counter() - started)
+            finally:
+                mend(own_redis, fault)
+            assert after == before
+            assert max(taken) < BUDGET_S + MARGIN_S
+            assert sorted(taken)[len(taken) // 2] < BUDGET_S
+
+    asyncio.run(run())
+
+
+def break_(server: RedisServer, fault: str) -> None:
+    assert server.process is not None
+    if fault == "stopped":
+        server.process.send_signal(signal.SIGSTOP)
+    elif fault == "killed":
+        server.stop(signal.SIGKILL)
+    else:
+        with redis.Redis.from_url(server.url) as admin:
+            if fault == "paused":
+                admin.client_pause(1_000)
+            elif fault == "full":
+                admin.set("filler", b"x" * 2_000_000)
+                admin.config_set("maxmemory", "2mb")
+            elif fault == "flushed":
+                admin.flushall()
+            else:
+                for name in list(admin.scan_iter()):
+                    admin.set(name, json.dumps({"hits": [], "nothing_relevant": True}))
+
+
+def mend(server: RedisServer, fault: str) -> None:
+    if fault == "stopped" and server.process is not None:
+        server.process.send_signal(signal.SIGCONT)
