@@ -17,10 +17,10 @@ from context_api.http.app import openapi_document
 from context_api.settings import Settings
 from context_migration.runner import ddl
 from memctx.cli import cli
-from tools import diagrams, reference
+from tools import containers, diagrams, reference
 
 ROOT = Path(__file__).parents[1]
-DIALECTS = ("sqlite",)
+DIALECTS = ("sqlite", "postgresql")
 BEGIN, END = "<!-- generated: {} -->", "<!-- end of generated: {} -->"
 DIFF_LINES = 60
 
@@ -45,7 +45,7 @@ def artefacts() -> dict[str, str]:
         **diagrams.render(),
         **{f"docs/schema/{dialect}.sql": ddl(dialect) for dialect in DIALECTS},
         "docs/openapi.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
-        ".env.example": reference.environment_example(settings),
+        ".env.example": reference.environment_example(settings) + containers.environment_example(),
         "docs/settings.md": _block(
             "docs/settings.md", "settings", reference.settings_table(settings)
         ),

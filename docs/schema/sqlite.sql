@@ -329,3 +329,7 @@ CREATE VIEW v_recent_checkpoints AS SELECT tenant_id, id, project_id, session_id
 CREATE VIEW v_privacy_audit_summary AS SELECT tenant_id, project_id, type, SUM(count) AS total, MAX(recorded_at) AS last_at FROM privacy_audit GROUP BY tenant_id, project_id, type;
 
 INSERT INTO alembic_version (version_num) VALUES ('0001') RETURNING version_num;
+
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
+
+UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';

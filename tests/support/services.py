@@ -16,6 +16,7 @@ from context_migration import runner
 from memory_core.ids import uuid7
 from memory_core.operations import Body, Operation
 from memory_core.records import Kind
+from tests.support.databases import HubDatabase
 
 KEY = "mctx_0123456789ab_" + "k" * 43
 
@@ -35,9 +36,14 @@ def migrated(folder: Path, **given: Any) -> Settings:
 
 
 @asynccontextmanager
-async def services_in(folder: Path, **given: Any) -> AsyncIterator[Services]:
-    """Yields the services of a migrated hub in ``folder``."""
-    chosen = migrated(folder, **given)
+async def services_in(
+    folder: Path, database: HubDatabase | None = None, **given: Any
+) -> AsyncIterator[Services]:
+    """Yields the services of a hub in ``folder``, with its rows in ``database`` or beside."""
+    if database is None:
+        chosen = migrated(folder, **given)
+    else:
+        chosen = settings(folder, database_url=database.url(folder), **given)
     async with bootstrap.running(chosen) as services:
         yield services
 

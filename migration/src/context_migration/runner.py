@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 
+from context_api.adapters.sql.dialect import Dialect, dialect_of_url
 from context_api.adapters.sql.failures import translating
+from context_api.adapters.sql.libpq import libpq_url
 
 LOCK_TIMEOUT_S = 60.0
+TABLE_LOCK_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 10
+MIGRATION_LOCK = 0x6D656D637478  # "memctx"
 DIALECTS = ("sqlite", "postgresql")
 
 
@@ -26,9 +32,14 @@ class SchemaTooNewError(RuntimeError):
     """The database was made by a newer release than this one."""
 
 
+def scripts() -> ScriptDirectory:
+    """Returns the chain of revisions."""
+    return ScriptDirectory.from_config(_config())
+
+
 def head() -> str:
     """Returns the revision that this release works on."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    revision = scripts().get_current_head()
     if revision is None:
         raise RuntimeError("the chain of revisions is empty")
     return revision
@@ -82,7 +93,7 @@ def ddl(dialect: str) -> str:
 
 
 def _refuse_unknown(found: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {script.revision for script in scripts().walk_revisions()}
     if found is not None and found not in known:
         raise SchemaTooNewError(
             f"the database is at revision {found}, which this release does not know;"
@@ -100,17 +111,22 @@ def _config() -> Config:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    parsed = make_url(url)
-    engine = create_engine(
-        parsed.set(drivername="sqlite"), connect_args={"timeout": LOCK_TIMEOUT_S}
-    )
-    event.listen(engine, "connect", _without_implicit_transactions)
-    event.listen(engine, "begin", _begin_immediate)
+    """Yields a connection in one transaction, under the lock of migrations."""
+    engine = _file_engine(url) if dialect_of_url(url) is Dialect.SQLITE else _server_engine(url)
     try:
         with translating(), engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+def _file_engine(url: str) -> Engine:
+    engine = create_engine(
+        make_url(url).set(drivername="sqlite"), connect_args={"timeout": LOCK_TIMEOUT_S}
+    )
+    event.listen(engine, "connect", _without_implicit_transactions)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
 
 
 def _without_implicit_transactions(connection: Any, _record: Any) -> None:
@@ -119,3 +135,27 @@ def _without_implicit_transactions(connection: Any, _record: Any) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _server_engine(url: str) -> Engine:
+    # Imported here: a hub on a file need not wait for it.
+    import psycopg  # noqa: PLC0415
+
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=partial(psycopg.connect, libpq_url(url), connect_timeout=CONNECT_TIMEOUT_S),
+        poolclass=NullPool,
+    )
+    event.listen(engine, "begin", _begin_alone)
+    return engine
+
+
+def _begin_alone(connection: Connection) -> None:
+    """Waits for other migrators, then lets no lock of a running hub hold the tables up for long.
+
+    A statement that waits for a lock keeps everybody waiting who comes after it.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S:.0f}s'")
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{TABLE_LOCK_TIMEOUT_S:.0f}s'")

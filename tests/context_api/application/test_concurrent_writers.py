@@ -17,6 +17,7 @@ from memory_core.operations import (
     RecordOutcome,
 )
 from memory_core.records import Kind, PatternType, Role
+from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 
 WRITERS = 8
@@ -43,8 +44,8 @@ async def tail(services: Services, project: str, until: int) -> list[int]:
     return seen
 
 
-async def scenario(folder: Path) -> None:
-    async with services_in(folder) as services:
+async def scenario(folder: Path, database: HubDatabase) -> None:
+    async with services_in(folder, database) as services:
         project, *_ = await projects.ensure(services, ME, CreateProject(slug="acme/api"))
         session, pattern = uuid7(), uuid7()
         await do(
@@ -70,5 +71,5 @@ async def scenario(folder: Path) -> None:
         )
 
 
-def test_eight_writers_on_one_project(tmp_path: Path) -> None:
-    asyncio.run(scenario(tmp_path))
+def test_eight_writers_on_one_project(tmp_path: Path, hub_database: HubDatabase) -> None:
+    asyncio.run(scenario(tmp_path, hub_database))

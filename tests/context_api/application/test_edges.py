@@ -33,18 +33,28 @@ from memory_core.operations import (
     UpdateProject,
 )
 from memory_core.records import Kind, Role
+from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 
 ME = caller()
 PROJECT = "acme/api"
 
 
-def inside(folder: Path, test: Callable[[Services], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with services_in(folder) as services:
-            await test(services)
+Inside = Callable[[Path, Callable[[Services], Awaitable[None]]], None]
 
-    asyncio.run(run())
+
+@pytest.fixture
+def inside(hub_database: HubDatabase) -> Inside:
+    """Runs a test inside a hub of its own."""
+
+    def inside(folder: Path, test: Callable[[Services], Awaitable[None]]) -> None:
+        async def run() -> None:
+            async with services_in(folder, hub_database) as services:
+                await test(services)
+
+        asyncio.run(run())
+
+    return inside
 
 
 def session_of(*texts: str, **more: Any) -> CreateSession:
@@ -57,7 +67,7 @@ async def keyed(services: Services, body: CreateSession, key: str) -> writing.Wr
     return await writing.execute(services, ME, PROJECT, asked, idempotency_key=key)
 
 
-def test_projects_never_lie_below_themselves(tmp_path: Path) -> None:
+def test_projects_never_lie_below_themselves(inside: Inside, tmp_path: Path) -> None:
     async def run(services: Services) -> None:
         ids = []
         for slug in ("acme/a", "acme/b", "acme/c"):
@@ -75,7 +85,7 @@ def test_projects_never_lie_below_themselves(tmp_path: Path) -> None:
     inside(tmp_path, run)
 
 
-def test_idempotency_key_of_a_project(tmp_path: Path) -> None:
+def test_idempotency_key_of_a_project(inside: Inside, tmp_path: Path) -> None:
     """It means the same as on every other route: once, and never for another request."""
 
     async def run(services: Services) -> None:
@@ -100,7 +110,7 @@ def test_idempotency_key_of_a_project(tmp_path: Path) -> None:
     inside(tmp_path, run)
 
 
-def test_idempotency_key_used_by_many_at_once(tmp_path: Path) -> None:
+def test_idempotency_key_used_by_many_at_once(inside: Inside, tmp_path: Path) -> None:
     async def run(services: Services) -> None:
         await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         body = session_of("one", "two")
@@ -115,7 +125,7 @@ def test_idempotency_key_used_by_many_at_once(tmp_path: Path) -> None:
     inside(tmp_path, run)
 
 
-def test_pages_over_equal_times(tmp_path: Path) -> None:
+def test_pages_over_equal_times(inside: Inside, tmp_path: Path) -> None:
     async def run(services: Services) -> None:
         await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         at = "0001-01-01T00:00:00.000000Z"
@@ -140,7 +150,7 @@ def test_pages_over_equal_times(tmp_path: Path) -> None:
     inside(tmp_path, run)
 
 
-def test_index_that_is_ahead_of_its_log(tmp_path: Path) -> None:
+def test_index_that_is_ahead_of_its_log(inside: Inside, tmp_path: Path) -> None:
     """After a power cut or a restored backup the index may know positions the log has not."""
 
     async def run(services: Services) -> None:
@@ -161,7 +171,7 @@ def test_index_that_is_ahead_of_its_log(tmp_path: Path) -> None:
     inside(tmp_path, run)
 
 
-def test_cursor_beyond_the_head(tmp_path: Path) -> None:
+def test_cursor_beyond_the_head(inside: Inside, tmp_path: Path) -> None:
     async def run(services: Services) -> None:
         made, *_ = await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         head = int(str(made["head"]))
@@ -194,8 +204,8 @@ async def exported(services: Services) -> Lines:
     ]
 
 
-async def source(folder: Path) -> Lines:
-    async with services_in(folder) as services:
+async def source(folder: Path, database: HubDatabase) -> Lines:
+    async with services_in(folder, database) as services:
         await projects.ensure(services, ME, CreateProject(slug=PROJECT))
         await do(services, ME, Kind.SESSION, session_of("one", "two"), project=PROJECT)
         return await exported(services)
@@ -278,14 +288,14 @@ EDITS = [
 ]  # fmt: skip
 
 
-def test_edited_exports(tmp_path: Path) -> None:
+def test_edited_exports(tmp_path: Path, hub_database: HubDatabase) -> None:
     """Each is the sender's mistake, says so, and leaves a true prefix or nothing."""
 
     async def run() -> None:
-        whole = await source(tmp_path / "source")
+        whole = await source(tmp_path / "source", hub_database)
         failed: list[str] = []
         for edit in EDITS:
-            async with services_in(tmp_path / edit.__name__) as services:
+            async with services_in(tmp_path / edit.__name__, hub_database) as services:
                 lines = edit(json.loads(json.dumps(whole)))
                 try:
                     await transfer.import_(services, ME, _lines(lines))
@@ -305,10 +315,10 @@ def test_edited_exports(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_import_where_the_slug_is_taken(tmp_path: Path) -> None:
+def test_import_where_the_slug_is_taken(tmp_path: Path, hub_database: HubDatabase) -> None:
     async def run() -> None:
-        whole = await source(tmp_path / "source")
-        async with services_in(tmp_path / "target") as services:
+        whole = await source(tmp_path / "source", hub_database)
+        async with services_in(tmp_path / "target", hub_database) as services:
             await projects.ensure(services, ME, CreateProject(slug=PROJECT))
             before = (await exported(services))[1:]
             with pytest.raises(SlugTaken, match=PROJECT):
@@ -318,16 +328,18 @@ def test_import_where_the_slug_is_taken(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_import_of_a_shorter_log_that_took_another_course(tmp_path: Path) -> None:
+def test_import_of_a_shorter_log_that_took_another_course(
+    tmp_path: Path, hub_database: HubDatabase
+) -> None:
     """The log here may be longer; what it shares with the export must still be the same."""
 
     async def run() -> None:
-        async with services_in(tmp_path / "source") as services:
+        async with services_in(tmp_path / "source", hub_database) as services:
             await projects.ensure(services, ME, CreateProject(slug=PROJECT))
             start = await exported(services)
             await do(services, ME, Kind.SESSION, session_of("one"), project=PROJECT)
             one = await exported(services)
-        async with services_in(tmp_path / "target") as services:
+        async with services_in(tmp_path / "target", hub_database) as services:
             await transfer.import_(services, ME, _lines(start))
             for _ in range(3):
                 await do(services, ME, Kind.SESSION, session_of("two"), project=PROJECT)
@@ -337,7 +349,7 @@ def test_import_of_a_shorter_log_that_took_another_course(tmp_path: Path) -> Non
     asyncio.run(run())
 
 
-def test_import_needs_its_first_line(tmp_path: Path) -> None:
+def test_import_needs_its_first_line(inside: Inside, tmp_path: Path) -> None:
     async def run(services: Services) -> None:
         with pytest.raises(InvalidInput):
             await transfer.import_(services, ME, _lines([{"end": {}}]))

@@ -21,6 +21,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, Role
+from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 
 ME = caller()
@@ -70,8 +71,8 @@ def holding(folder: Path) -> list[str]:
     return [path.name for path in files if CANARY.encode() in path.read_bytes()]
 
 
-async def erase_scenario(folder: Path) -> None:
-    async with services_in(folder) as services:
+async def erase_scenario(folder: Path, database: HubDatabase) -> None:
+    async with services_in(folder, database) as services:
         session = await saved(services)
         await settle(services)
         assert len(await hits(services)) >= 4
@@ -89,12 +90,12 @@ async def erase_scenario(folder: Path) -> None:
     assert holding(folder) == []
 
 
-def test_an_erased_session_is_nowhere(tmp_path: Path) -> None:
-    asyncio.run(erase_scenario(tmp_path))
+def test_an_erased_session_is_nowhere(tmp_path: Path, hub_database: HubDatabase) -> None:
+    asyncio.run(erase_scenario(tmp_path, hub_database))
 
 
-async def delete_scenario(folder: Path) -> None:
-    async with services_in(folder) as services:
+async def delete_scenario(folder: Path, database: HubDatabase) -> None:
+    async with services_in(folder, database) as services:
         session = await saved(services)
         await settle(services)
         await do(services, ME, Kind.SESSION, Delete(), record_id=session)
@@ -106,5 +107,7 @@ async def delete_scenario(folder: Path) -> None:
         assert len(await hits(services)) == 1
 
 
-def test_the_deleted_is_not_found_and_can_be_said_again(tmp_path: Path) -> None:
-    asyncio.run(delete_scenario(tmp_path))
+def test_the_deleted_is_not_found_and_can_be_said_again(
+    tmp_path: Path, hub_database: HubDatabase
+) -> None:
+    asyncio.run(delete_scenario(tmp_path, hub_database))

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
 
 from context_api.application import admin, projects, reading, transfer
 from context_api.application.requests import CheckpointFilter, Page, PatternFilter, SessionFilter
@@ -33,6 +40,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, PatternType, Role, quality_score
+from tests.support.databases import Files, HubDatabase
 from tests.support.services import caller, do, services_in
 
 WORDS = st.text(alphabet="abc xyzäöü🙂", min_size=1, max_size=20)
@@ -54,6 +62,10 @@ async def one_by_one(lines: list[bytes]) -> AsyncIterator[bytes]:
 class LogMachine(RuleBasedStateMachine):
     """Drives a hub and a dictionary side by side."""
 
+    def __init__(self, database: HubDatabase) -> None:
+        super().__init__()
+        self.database = database
+
     sessions = Bundle("sessions")
     messages = Bundle("messages")
     patterns = Bundle("patterns")
@@ -64,7 +76,7 @@ class LogMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.stack = AsyncExitStack()
         self.services = self.run(
-            self.stack.enter_async_context(services_in(Path(self.folder.name) / "a"))
+            self.stack.enter_async_context(services_in(Path(self.folder.name) / "a", self.database))
         )
         self.run(projects.ensure(self.services, ME, CreateProject(slug="acme/api")))
         self.live: dict[str, dict[str, Any]] = {}
@@ -223,7 +235,7 @@ class LogMachine(RuleBasedStateMachine):
         lines = [
             line async for part in transfer.export(self.services, ME) for line in part.splitlines()
         ]
-        async with services_in(Path(self.folder.name) / "b") as copy:
+        async with services_in(Path(self.folder.name) / "b", self.database) as copy:
             first = await transfer.import_(copy, ME, one_by_one(lines))
             assert first["skipped"] == 0
             again = await transfer.import_(copy, ME, one_by_one(lines))
@@ -233,10 +245,15 @@ class LogMachine(RuleBasedStateMachine):
             assert report["ok"], report
 
 
-TestLog = LogMachine.TestCase
-TestLog.settings = settings(
-    max_examples=25,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_any_sequence_of_operations(hub_database: HubDatabase) -> None:
+    # A server's examples take longer: each makes two databases.
+    examples = 25 if isinstance(hub_database, Files) else 8
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: LogMachine(hub_database),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

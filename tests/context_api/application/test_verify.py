@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, PatternType, Role
+from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 
 ME = caller()
@@ -51,8 +52,8 @@ VIEW_COLUMNS = (
 )
 
 
-async def fill(folder: Path) -> None:
-    async with services_in(folder) as services:
+async def fill(folder: Path, database: HubDatabase) -> None:
+    async with services_in(folder, database) as services:
         await projects.ensure(services, ME, CreateProject(slug="acme/api"))
         session = CreateSession(
             id=uuid7(),
@@ -67,75 +68,78 @@ async def fill(folder: Path) -> None:
         await do(services, ME, Kind.PATTERN, pattern, project="acme/api")
 
 
-async def verified(folder: Path) -> dict[str, Any]:
-    async with services_in(folder) as services:
-        return await admin.verify(services, ME)
+@dataclass(frozen=True)
+class Stored:
+    """A hub that is filled and stopped."""
 
+    folder: Path
+    database: HubDatabase
 
-def edit(folder: Path, statement: str, *values: Any) -> None:
-    connection = sqlite3.connect(folder / "hub.db")
-    with connection:
-        assert connection.execute(statement, values).rowcount == 1
-    connection.close()
+    def verified(self) -> dict[str, Any]:
+        async def run() -> dict[str, Any]:
+            async with services_in(self.folder, self.database) as services:
+                return await admin.verify(services, ME)
+
+        return asyncio.run(run())
+
+    def edit(self, statement: str, *values: Any) -> None:
+        self.database.edit(self.folder, statement, *values)
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Path:
+def hub(tmp_path: Path, hub_database: HubDatabase) -> Stored:
     folder = tmp_path / "hub"
-    asyncio.run(fill(folder))
-    return folder
+    asyncio.run(fill(folder, hub_database))
+    return Stored(folder, hub_database)
 
 
-def test_an_untouched_log_is_whole(hub: Path) -> None:
-    report = asyncio.run(verified(hub))
+def test_an_untouched_log_is_whole(hub: Stored) -> None:
+    report = hub.verified()
     assert report["ok"]
     assert report["events"] == 8
 
 
 @pytest.mark.parametrize("column", EVENT_COLUMNS)
-def test_every_column_of_an_event_is_covered(hub: Path, column: str) -> None:
+def test_every_column_of_an_event_is_covered(hub: Stored, column: str) -> None:
     value = OTHER.get(column, uuid7())
-    edit(hub, f"UPDATE events SET {column} = ? WHERE seq = 4", value)
-    report = asyncio.run(verified(hub))
+    hub.edit(f"UPDATE events SET {column} = ? WHERE seq = 4", value)
+    report = hub.verified()
     assert not report["ok"]
     assert "event 4" in report["projects"][0]["problem"]
 
 
 @pytest.mark.parametrize("statement", ["content = NULL", "salt = NULL"])
-def test_content_and_salt_go_only_together(hub: Path, statement: str) -> None:
-    edit(hub, f"UPDATE events SET {statement} WHERE seq = 5")
-    assert not asyncio.run(verified(hub))["ok"]
+def test_content_and_salt_go_only_together(hub: Stored, statement: str) -> None:
+    hub.edit(f"UPDATE events SET {statement} WHERE seq = 5")
+    assert not hub.verified()["ok"]
 
 
 @pytest.mark.parametrize("seq", [1, 4, 8])
-def test_a_missing_event_is_found(hub: Path, seq: int) -> None:
-    edit(hub, "DELETE FROM events WHERE seq = ?", seq)
-    assert not asyncio.run(verified(hub))["ok"]
+def test_a_missing_event_is_found(hub: Stored, seq: int) -> None:
+    hub.edit("DELETE FROM events WHERE seq = ?", seq)
+    assert not hub.verified()["ok"]
 
 
-def test_a_head_moved_back_is_found(hub: Path) -> None:
-    edit(hub, "UPDATE projects SET head = 7")
-    assert not asyncio.run(verified(hub))["ok"]
+def test_a_head_moved_back_is_found(hub: Stored) -> None:
+    hub.edit("UPDATE projects SET head = 7")
+    assert not hub.verified()["ok"]
 
 
 @pytest.mark.parametrize(("table", "column", "value"), VIEW_COLUMNS)
-def test_an_edited_view_is_found(hub: Path, table: str, column: str, value: Any) -> None:
-    edit(
-        hub,
-        f"UPDATE {table} SET {column} = ? WHERE id = (SELECT max(id) FROM {table})",
-        value,
-    )
-    report = asyncio.run(verified(hub))
+def test_an_edited_view_is_found(hub: Stored, table: str, column: str, value: Any) -> None:
+    last = f"SELECT id FROM {table} ORDER BY id DESC LIMIT 1"
+    hub.edit(f"UPDATE {table} SET {column} = ? WHERE id = ({last})", value)
+    report = hub.verified()
     assert not report["ok"]
     assert report["projects"][0]["differing_views"] == [table.removesuffix("s")]
 
 
-def test_a_rebuild_mends_an_edited_view(hub: Path) -> None:
-    edit(hub, "UPDATE sessions SET title = 'changed'")
+def test_a_rebuild_mends_an_edited_view(hub: Stored) -> None:
+    hub.edit("UPDATE sessions SET title = 'changed'")
 
     async def rebuilt() -> dict[str, Any]:
-        async with services_in(hub) as services:
+        async with services_in(hub.folder, hub.database) as services:
             return await admin.rebuild(services, ME)
 
     assert not asyncio.run(rebuilt())["equal"]
-    assert asyncio.run(verified(hub))["ok"]
+    assert hub.verified()["ok"]

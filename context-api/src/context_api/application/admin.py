@@ -24,7 +24,12 @@ async def verify(services: Services, caller: Caller) -> Document:
     """
     caller.require(ADMIN)
     async with services.uow.read(viewer_of(caller)) as tx:
-        reports = [await _verify_project(tx, found) for found in await tx.all_project_ids()]
+        return await verified(tx)
+
+
+async def verified(tx: ReadTx) -> Document:
+    """Returns what `verify` says of all that ``tx`` sees."""
+    reports = [await _verify_project(tx, found) for found in await tx.all_project_ids()]
     return {
         "ok": all(report["ok"] for report in reports),
         "projects": [*reports],
@@ -96,6 +101,7 @@ async def rebuild(services: Services, caller: Caller) -> Document:
 
 async def _rebuild_project(services: Services, viewer: Viewer, project_id: str) -> None:
     async with services.uow.write(viewer.tenant_id) as tx:
+        await tx.hold(project_id)
         await tx.clear_views(project_id)
         async for events in tx.log.pages(project_id):
             await tx.project(events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,6 +81,19 @@ class StoredKey:
     expires_at: str | None
     revoked_at: str | None
     last_used_at: str | None
+
+    def works_at(self, at: str) -> bool:
+        """Says whether the key is neither revoked nor expired at a time."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A team, as stored."""
+
+    id: str
+    name: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +190,9 @@ class WriteTx(Protocol):
     def log(self) -> Log:
         """The logs of the tenant, with this transaction's own appends."""
 
+    async def hold(self, project_id: str) -> None:
+        """Keeps other writers of a project waiting, so that what is read now stays true."""
+
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist, whoever may see them."""
 
@@ -222,6 +238,9 @@ class WriteTx(Protocol):
     async def revoke_key(self, key_id: str, at: str) -> bool:
         """Revokes a key; False if there is none."""
 
+    async def end_key(self, key_id: str, at: str) -> StoredKey | None:
+        """Lets a key end at ``at`` unless it ends earlier; returns it as it was before."""
+
     async def touch_key(self, key_id: str, at: str) -> None:
         """Notes that a key was used."""
 
@@ -248,6 +267,15 @@ class ReadTx(Protocol):
 
     async def all_project_ids(self) -> list[str]:
         """Returns every project of the tenant, oldest first."""
+
+    async def tenant(self) -> Tenant | None:
+        """Returns the viewer's tenant itself."""
+
+    async def heads(self) -> dict[str, int]:
+        """Returns the head of every project of the tenant, by its id."""
+
+    async def oldest(self, positions: Mapping[str, int]) -> str | None:
+        """Returns the earliest time at which any event at these positions was recorded."""
 
     async def loads(self) -> list[ContextLoad]:
         """Returns what context packs gave out, oldest first."""

@@ -74,6 +74,7 @@ async def ensure(
 
 async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> None:
     project_id, at = operation.record_id, now()
+    await tx.hold(project_id)
     known = Known(
         project_id=project_id,
         actor=caller.actor,

@@ -182,6 +182,7 @@ async def _carry_out(
 ) -> Written:
     """The transaction: recognise a repeat, decide, append, commit."""
     async with services.uow.write(caller.tenant_id) as tx:
+        await tx.hold(project_id)
         repeat = await tx.log.operation(operation.op_id)
         if repeat is not None:
             if op_hash is not None and repeat.op_hash not in (None, op_hash):
@@ -223,6 +224,7 @@ async def _carry_out(
             seq = events[-1].seq
         head = await tx.log.head(project_id)
         await tx.commit()
+    services.measures.appended(len(decision.drafts))
     written = _summary(decision, seq=seq, head=head.seq if head else 0)
     made = current is None and isinstance(operation.body, _CREATIONS)
     return replace(written, created=made, redactions=total(counts))

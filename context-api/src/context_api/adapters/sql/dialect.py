@@ -1,15 +1,22 @@
-"""Everything that differs between the databases; no other module names one."""
+"""Everything that differs between the databases; outside `dialects`, no other module names one."""
 
 from __future__ import annotations
 
 import enum
 from functools import cache
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import Dialect as SqlDialect
-from sqlalchemy import Table
+from sqlalchemy import Executable, Table, text
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.dml import Insert
+
+from memory_core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from context_api.adapters.sql.database import Database
 
 
 class Dialect(enum.Enum):
@@ -22,6 +29,41 @@ class Dialect(enum.Enum):
 def dialect_of(engine_dialect: SqlDialect) -> Dialect:
     """Returns which of the supported databases a SQLAlchemy dialect is."""
     return Dialect(engine_dialect.name)
+
+
+def dialect_of_url(url: str) -> Dialect:
+    """Returns which of the supported databases a URL names.
+
+    Raises:
+        InvalidInput: none of them.
+    """
+    try:
+        return Dialect(make_url(url).get_backend_name())
+    except (ArgumentError, ValueError) as error:
+        raise InvalidInput(
+            "MEMCTX_DATABASE_URL must look like sqlite+aiosqlite:////path/to/hub.db"
+            " or postgresql+asyncpg://user:password@host/database"
+        ) from error
+
+
+def open_database(url: str, *, synchronous: str = "NORMAL") -> Database:
+    """Returns the database of a URL, opened by its first use; ``synchronous`` is for SQLite.
+
+    Raises:
+        InvalidInput: the URL names a database that is not supported.
+    """
+    # Each imported where it is used: a hub waits for no driver that it does not need.
+    match dialect_of_url(url):
+        case Dialect.SQLITE:
+            from context_api.adapters.sql.dialects.sqlite import open_sqlite  # noqa: PLC0415
+
+            return open_sqlite(make_url(url), synchronous=synchronous)
+        case Dialect.POSTGRESQL:
+            from context_api.adapters.sql.dialects.postgresql import (  # noqa: PLC0415
+                PostgresDatabase,
+            )
+
+            return PostgresDatabase(url)
 
 
 @cache
@@ -57,6 +99,33 @@ def lock_row(dialect: Dialect, statement: Any) -> Any:
         case Dialect.SQLITE:
             return statement
         case Dialect.POSTGRESQL:
-            return statement.with_for_update()
+            # Not against those who only refer to the row, as every record does to its project.
+            return statement.with_for_update(key_share=True)
+        case _:
+            assert_never(dialect)
+
+
+def lock_names(dialect: Dialect, tenant_id: str) -> Executable | None:
+    """Returns the statement that makes others of a tenant who take names wait until the commit.
+
+    Whoever looks whether a name is free must still be right when it is taken.
+    """
+    match dialect:
+        case Dialect.SQLITE:
+            return None
+        case Dialect.POSTGRESQL:
+            statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 1))")
+            return statement.bindparams(tenant=tenant_id)
+        case _:
+            assert_never(dialect)
+
+
+def take_time(dialect: Dialect) -> Executable | None:
+    """Returns the statement that lets what follows in the transaction take minutes."""
+    match dialect:
+        case Dialect.SQLITE:
+            return None
+        case Dialect.POSTGRESQL:
+            return text("SET LOCAL statement_timeout = '10min'")
         case _:
             assert_never(dialect)

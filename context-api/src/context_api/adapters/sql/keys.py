@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.dialect import Dialect, lock_row
 from context_api.application.ports import StoredKey
 
 
@@ -42,3 +45,22 @@ def to_key_row(key: StoredKey) -> dict[str, Any]:
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
     }
+
+
+async def end_key(
+    connection: AsyncConnection, tenant_id: str, key_id: str, at: str, dialect: Dialect
+) -> StoredKey | None:
+    """Lets a key end at ``at`` unless it ends earlier; returns it as it was before.
+
+    Its row stays locked until the commit, so that nobody revokes a key while it is replaced.
+    """
+    table = t.api_keys
+    named = (table.c.tenant_id == tenant_id) & (table.c.id == key_id)
+    rows = await connection.execute(lock_row(dialect, select(table).where(named)))
+    row = rows.mappings().first()
+    if row is None:
+        return None
+    key = to_key(row)
+    if key.expires_at is None or key.expires_at > at:
+        await connection.execute(update(table).where(named).values(expires_at=at))
+    return key

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.candidates import passing
+from context_api.adapters.sql.database import Executes
 from context_api.adapters.sql.rows import document_columns
 from context_api.adapters.sql.visibility import of_viewer, visible
 from context_api.application.ports import Viewer, Window
@@ -20,14 +21,6 @@ from memory_core.records import Document, Kind, Privacy, Ref, SessionStatus
 
 _IN_CHUNK = 500
 _OF_PROJECT = (Kind.SESSION, Kind.CHECKPOINT, Kind.PATTERN, Kind.MESSAGE)
-
-
-class Executes(Protocol):
-    """What a reader needs of a connection."""
-
-    async def execute(self, statement: Executable, /) -> CursorResult[Any]:
-        """Runs a statement and returns its rows."""
-        ...
 
 
 class Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from sqlalchemy import LargeBinary, Table, select
@@ -13,9 +13,10 @@ from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.keys import to_key
 from context_api.adapters.sql.loads import to_load
 from context_api.adapters.sql.log import LogReader
+from context_api.adapters.sql.measuring import read_heads, read_oldest, read_tenant
 from context_api.adapters.sql.reading import Reader
 from context_api.adapters.sql.rows import document_columns, to_document
-from context_api.application.ports import ContextLoad, StoredKey, Viewer
+from context_api.application.ports import ContextLoad, StoredKey, Tenant, Viewer
 from memory_core.canonical import canonical_json
 from memory_core.records import Document, Kind
 
@@ -48,6 +49,18 @@ class SqlReadTx:
             .order_by(t.projects.c.created_at, t.projects.c.id)
         )
         return [row.id for row in rows]
+
+    async def tenant(self) -> Tenant | None:
+        """Returns the viewer's tenant itself."""
+        return await read_tenant(self._connection, self._tenant_id)
+
+    async def heads(self) -> dict[str, int]:
+        """Returns the head of every project of the tenant, by its id."""
+        return await read_heads(self._connection, self._tenant_id)
+
+    async def oldest(self, positions: Mapping[str, int]) -> str | None:
+        """Returns the earliest time at which any event at these positions was recorded."""
+        return await read_oldest(self._connection, self._tenant_id, positions)
 
     async def loads(self) -> list[ContextLoad]:
         """Returns what context packs gave out, oldest first."""

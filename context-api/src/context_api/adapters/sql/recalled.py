@@ -1,7 +1,7 @@
 """The rows that recall asks for, read in recall's own thread.
 
-SQLite answers in the thread that asks. A way through the event loop and the driver's thread
-would cost more than the reading, some eight changes of thread for a millisecond of work.
+A database in a file answers in the thread that asks. A way through the event loop and the driver's
+thread would cost more than the reading, some eight changes of thread for a millisecond of work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Ref
 
 
-class SqlRecalled:
+class RecalledAtOnce:
     """The store as recall sees it, through the eyes of ``viewer``."""
 
     def __init__(self, reader: Engine, viewer: Viewer) -> None:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from sqlalchemy import inspect, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from context_api.adapters.sql.failures import translating
+from context_api.adapters.sql.database import Database
 from memory_core.errors import Unavailable
 
-REVISION = "0001"
+REVISION = "0003"
 
 
-async def check_revision(reader: AsyncEngine) -> str:
+async def check_revision(database: Database) -> str:
     """Returns the database's revision.
 
     Raises:
         Unavailable: it is empty, older or newer than this release; the sentence says what to do.
     """
-    with translating():
-        async with reader.connect() as connection:
-            tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-            found = None
-            if "alembic_version" in tables:
-                row = await connection.execute(text("SELECT version_num FROM alembic_version"))
-                found = row.scalar()
+    async with database.of_everyone() as connection:
+        found = None
+        if await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+            row = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            found = row.scalar()
     if found == REVISION:
         return REVISION
     if found is None or found < REVISION:

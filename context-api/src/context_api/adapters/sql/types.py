@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -34,7 +34,10 @@ class UtcTime(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         """Returns the canonical text."""
-        return from_datetime(value) if isinstance(value, datetime) else cast("str | None", value)
+        if not isinstance(value, datetime):
+            return cast("str | None", value)
+        # The driver keeps the first and the last moment of all as infinities, without a zone.
+        return from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 class Uuid(TypeDecorator[str]):
@@ -62,7 +65,8 @@ class Json(TypeDecorator[JsonValue]):
             # Imported with its drivers, which a hub on SQLite need not wait for.
             from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415
 
-            return dialect.type_descriptor(JSONB())
+            # No value is NULL here as elsewhere, not the JSON null.
+            return dialect.type_descriptor(JSONB(none_as_null=True))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: JsonValue, dialect: Dialect) -> Any:
@@ -72,8 +76,10 @@ class Json(TypeDecorator[JsonValue]):
         return canonical_json(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> JsonValue:
-        """Returns the value."""
-        return json.loads(value) if isinstance(value, str) else cast("JsonValue", value)
+        """Returns the value; a database that has JSON hands it over, and it may be a text."""
+        if value is None or _has_rich_types(dialect):
+            return cast("JsonValue", value)
+        return cast("JsonValue", json.loads(value))
 
 
 class CanonicalJson(TypeDecorator[JsonValue]):

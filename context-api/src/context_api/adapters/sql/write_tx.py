@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
-from context_api.adapters.sql.dialect import Dialect
+from context_api.adapters.sql.dialect import Dialect, lock_names, take_time
 from context_api.adapters.sql.failures import translating
-from context_api.adapters.sql.keys import to_key_row
+from context_api.adapters.sql.keys import end_key, to_key_row
 from context_api.adapters.sql.loads import to_load_row
 from context_api.adapters.sql.log import LogReader, read_head, write_events
 from context_api.adapters.sql.projector import Projector
@@ -23,12 +23,31 @@ from memory_core.records import Document, Kind, Ref
 class SqlWriteTx:
     """One transaction that may write; leaving it without `commit` undoes it."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        tenant_id: str,
+        dialect: Dialect,
+        committed: Callable[[], None],
+    ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
         self._dialect = dialect
+        self._committed = committed
+        self._held: dict[str, Head | None] = {}
         self._projector = Projector(connection, tenant_id, dialect)
         self.log = LogReader(connection, tenant_id)
+
+    async def hold(self, project_id: str) -> None:
+        """Keeps other writers of a project waiting until the commit.
+
+        What is read from here on stays true until it is acted upon.
+        """
+        if project_id not in self._held:
+            head = await read_head(self._connection, self._tenant_id, project_id, self._dialect)
+            self._held[project_id] = head
+            # Read before the lock, and perhaps changed by whoever had it.
+            self._projector.forget()
 
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist, whoever may see them."""
@@ -54,7 +73,8 @@ class SqlWriteTx:
         return tuple(row.id for row in rows)
 
     async def project_id_of_slug(self, slug: str) -> str | None:
-        """Returns the project that has a slug."""
+        """Returns the project that has a slug; nobody takes it until the commit."""
+        await self._hold_names()
         table = t.projects
         rows = await self._connection.execute(
             select(table.c.id).where(table.c.tenant_id == self._tenant_id, table.c.slug == slug)
@@ -62,7 +82,8 @@ class SqlWriteTx:
         return rows.scalar()
 
     async def project_ids_of_remotes(self, remotes: Iterable[str]) -> list[str]:
-        """Returns the projects that have one of the remotes."""
+        """Returns the projects that have one of the remotes; nobody takes one until the commit."""
+        await self._hold_names()
         table = t.project_remotes
         rows = await self._connection.execute(
             select(table.c.project_id)
@@ -71,6 +92,11 @@ class SqlWriteTx:
             .order_by(table.c.project_id)
         )
         return [row.project_id for row in rows]
+
+    async def _hold_names(self) -> None:
+        statement = lock_names(self._dialect, self._tenant_id)
+        if statement is not None:
+            await self._connection.execute(statement)
 
     async def append(
         self,
@@ -84,13 +110,14 @@ class SqlWriteTx:
     ) -> list[Event]:
         """Appends events to a project's log and brings the read models up to them.
 
-        The head row is locked as late as the digest chain allows and until the commit, so
-        that ``seq`` has no gap and a reader of the log misses nothing (docs/adr/0002).
+        The head row is locked until the commit, so that ``seq`` has no gap and a reader of the
+        log misses nothing (docs/adr/0002): by `hold`, else here.
 
         Raises:
             ProjectNotFound: there is no such project, and the events do not make it.
         """
-        head = await read_head(self._connection, self._tenant_id, project_id, self._dialect)
+        await self.hold(project_id)
+        head = self._held.pop(project_id)
         if head is None:
             if drafts[0].type is not EventType.PROJECT_CREATED:
                 raise ProjectNotFound
@@ -105,6 +132,7 @@ class SqlWriteTx:
             recorded_at=recorded_at,
         )
         await self._take(events, op_hash)
+        self._held[project_id] = Head(events[-1].seq, events[-1].digest, head.epoch)
         return events
 
     async def _take(self, events: Sequence[Event], op_hash: bytes | None) -> None:
@@ -139,6 +167,9 @@ class SqlWriteTx:
     async def clear_views(self, project_id: str) -> None:
         """Empties every read model of a project; its log and head stay."""
         self._projector.forget()
+        patience = take_time(self._dialect)
+        if patience is not None:
+            await self._connection.execute(patience)
         for table in t.VIEW_TABLES:
             if table is t.session_tags or table is t.pattern_tags:
                 owner = t.sessions if table is t.session_tags else t.patterns
@@ -181,7 +212,8 @@ class SqlWriteTx:
         rows = [to_load_row(self._tenant_id, load) for load in loads]
         await self._connection.execute(insert(t.context_loads), rows)
         sessions = t.sessions
-        for load in loads:
+        # Always in one order, so that two packs of the same sessions do not wait for each other.
+        for load in sorted(loads, key=lambda load: load.record_id):
             if load.kind != Kind.SESSION.value:
                 continue
             await self._connection.execute(
@@ -217,6 +249,10 @@ class SqlWriteTx:
         )
         return True
 
+    async def end_key(self, key_id: str, at: str) -> StoredKey | None:
+        """Lets a key end at ``at`` unless it ends earlier; returns it as it was before."""
+        return await end_key(self._connection, self._tenant_id, key_id, at, self._dialect)
+
     async def touch_key(self, key_id: str, at: str) -> None:
         """Notes that a key was used."""
         table = t.api_keys
@@ -243,3 +279,4 @@ class SqlWriteTx:
         """
         with translating():
             await self._connection.commit()
+        self._committed()

@@ -1,0 +1,70 @@
+"""What the unit of work needs of a database; `dialects` has one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from context_api.adapters.sql.dialect import Dialect
+from context_api.application.ports import Viewer
+from memory_core.recall.ports import RecordSource
+
+
+class Executes(Protocol):
+    """What a reader needs of a connection."""
+
+    async def execute(self, statement: Executable, /) -> CursorResult[Any]:
+        """Runs a statement and returns its rows."""
+        ...
+
+
+class Database(Protocol):
+    """A database that is open. Every block is one transaction, undone unless it is committed.
+
+    Each raises Busy, Unavailable or Corrupt where the database cannot be used.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which database it is."""
+
+    def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a transaction that may write what belongs to a tenant."""
+
+    def reading(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view of one moment on what belongs to a tenant."""
+
+    def glancing(self, tenant_id: str) -> AbstractAsyncContextManager[Executes]:
+        """Opens a view for a few rows by their keys."""
+
+    def of_key(self, key_id: str) -> AbstractAsyncContextManager[Executes]:
+        """Opens a view in which one API key is seen, whichever tenant it belongs to."""
+
+    def of_everyone(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view on what belongs to no tenant, and on the list of tenants."""
+
+    def recalled(self, viewer: Viewer) -> RecordSource:
+        """Returns the records as recall's thread reads them, as ``viewer``."""
+
+    def committed(self) -> None:
+        """Takes note that a transaction was committed, to tell other processes."""
+
+    def hearing(self, heard: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
+        """Calls ``heard`` while the block runs whenever another process has committed."""
+
+    async def checkpoint(self) -> bool:
+        """Moves what was erased out of the database's own log; False if it must wait."""
+
+    async def check(self) -> None:
+        """Checks that the database keeps what it acknowledges, and tenants apart.
+
+        Raises:
+            Unavailable: it does not; the sentence says what to change.
+        """
+
+    async def dispose(self) -> None:
+        """Closes every connection."""

@@ -1,0 +1,1 @@
+"""One module for each database: how it is opened, read and written."""

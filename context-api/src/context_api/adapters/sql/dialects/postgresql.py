@@ -1,0 +1,231 @@
+"""PostgreSQL: tenants kept apart by row-level security, and every limit with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from context_api.adapters.sql.dialect import Dialect
+from context_api.adapters.sql.dialects.postgresql_checks import check_server
+from context_api.adapters.sql.dialects.pulse import CLOSED, Pulse
+from context_api.adapters.sql.failures import translated, translating
+from context_api.adapters.sql.libpq import libpq_url
+from context_api.adapters.sql.reading import Reader
+from context_api.application.ports import Viewer
+from memory_core.errors import Unavailable
+from memory_core.recall.ports import RecordFilter
+from memory_core.records import Document, Ref
+
+# Two pools, so that writers who wait for one project's log never keep readers from theirs. A
+# server of few cores does not do more with more connections; four API processes and two workers
+# of these sizes, with a pulse each, stay below PostgreSQL's default of 100 with room for psql.
+WRITERS = 6
+READERS = 8
+# A server that does not answer is told to the client within two seconds (`Pulse` sees to what
+# is under way already); waiting for a connection that others hold ends a little earlier.
+POOL_WAIT_S = 1.5
+CONNECT_S = 1.5
+ACQUIRE_S = 1.8
+RECYCLE_S = 1800
+# The last net, should even the pulse fail: longer than the server's own limit.
+STATEMENT_NET_S = 10.0
+RECALL_S = 10.0
+
+SERVER_SETTINGS = {
+    "application_name": "memctx",
+    # A statement of a request that takes longer is one that nobody waits for any more.
+    "statement_timeout": "5s",
+    # Somebody else's lock: better an honest 503 than a queue that holds the pool.
+    "lock_timeout": "2s",
+    # A transaction that a dead process left open must not hold a project's log.
+    "idle_in_transaction_session_timeout": "15s",
+    # Compiling pays for statements of seconds; these take milliseconds.
+    "jit": "off",
+    "TimeZone": "UTC",
+}
+_SET = text("SELECT set_config(:name, :value, true)")
+
+
+class PostgresDatabase:
+    """A PostgreSQL server, which any number of processes use at once."""
+
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, url: str) -> None:
+        connect = partial(_connect, libpq_url(url))
+        self._writers = _engine(connect, WRITERS)
+        # A view of one moment: every statement of a transaction sees the same state.
+        readers = _engine(connect, READERS, isolation_level="REPEATABLE READ")
+        self._readers = readers.execution_options(postgresql_readonly=True)
+        self._pulse = Pulse(connect)
+
+    def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a transaction that may write what belongs to a tenant."""
+        return self._transaction(self._writers, "memctx.tenant_id", tenant_id)
+
+    def reading(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view of one moment on what belongs to a tenant."""
+        return self._transaction(self._readers, "memctx.tenant_id", tenant_id)
+
+    def glancing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view for a few rows by their keys."""
+        return self.reading(tenant_id)
+
+    def of_key(self, key_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view in which one API key is seen, whichever tenant it belongs to."""
+        return self._transaction(self._readers, "memctx.key_id", key_id)
+
+    def of_everyone(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens a view on what belongs to no tenant, and on the list of tenants."""
+        return self._transaction(self._readers, "memctx.all_tenants", "on")
+
+    @asynccontextmanager
+    async def _transaction(
+        self, engine: AsyncEngine, setting: str, value: str
+    ) -> AsyncIterator[AsyncConnection]:
+        """Opens a transaction in which ``setting`` says what row-level security lets through."""
+        with translating():
+            connection = await self._acquired(engine)
+            try:
+                raw = await connection.get_raw_connection()
+                with self._pulse.watching(raw.driver_connection):
+                    await connection.execute(_SET, {"name": setting, "value": value})
+                    yield connection
+                    await connection.rollback()
+            finally:
+                # Also when cancelled: a connection that is not given back is lost to the pool.
+                await asyncio.shield(asyncio.create_task(connection.close()))
+
+    async def _acquired(self, engine: AsyncEngine) -> AsyncConnection:
+        self._pulse.require()
+        connection = engine.connect()
+        try:
+            async with asyncio.timeout(ACQUIRE_S):
+                await connection.start()
+        except CLOSED as error:
+            raise translated(error) from error
+        return connection
+
+    def recalled(self, viewer: Viewer) -> RecalledOnLoop:
+        """Returns the records as recall's thread reads them, as ``viewer``."""
+        return RecalledOnLoop(self, viewer)
+
+    def committed(self) -> None:
+        """Tells other processes soon; inside the transaction it would hold up every commit."""
+        self._pulse.ring()
+
+    def hearing(self, heard: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
+        """Calls ``heard`` while the block runs whenever another process has committed."""
+        return self._pulse.running(heard)
+
+    async def checkpoint(self) -> bool:
+        """Has nothing to do: erased rows are overwritten by the server's own vacuum."""
+        return True
+
+    async def check(self) -> None:
+        """Checks the server's settings and the role; see `check_server`."""
+        async with self.of_everyone() as connection:
+            await check_server(connection)
+
+    async def dispose(self) -> None:
+        """Closes every connection."""
+        await self._readers.dispose()
+        await self._writers.dispose()
+
+
+class RecalledOnLoop:
+    """The store as recall sees it: asked from recall's thread, read on the event loop."""
+
+    def __init__(self, database: PostgresDatabase, viewer: Viewer) -> None:
+        self._database = database
+        self._viewer = viewer
+        self._loop = asyncio.get_running_loop()
+
+    def load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
+        """Returns the documents of those ``refs`` that are visible and pass the filter.
+
+        Raises:
+            Busy, Unavailable, Corrupt: the database cannot be read.
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._load(refs, chosen), self._loop)
+        try:
+            return asked.result(RECALL_S)
+        except FutureTimeout as error:
+            asked.cancel()
+            raise Unavailable("the database does not answer") from error
+
+    async def _load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
+        async with self._database.reading(self._viewer.tenant_id) as connection:
+            return await Reader(connection, self._viewer).many(refs, chosen)
+
+
+async def _connect(address: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        address,
+        timeout=CONNECT_S,
+        command_timeout=STATEMENT_NET_S,
+        # SQLAlchemy keeps prepared statements itself.
+        statement_cache_size=0,
+        server_settings=SERVER_SETTINGS,
+    )
+
+
+def _engine(
+    connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, **options: Any
+) -> AsyncEngine:
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_S,
+        pool_recycle=RECYCLE_S,
+        # The connection that was used last is the one whose caches are warm.
+        pool_use_lifo=True,
+        json_serializer=to_jsonb,
+        **options,
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Knows without asking that the server has hung up, and connects anew."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+
+
+_EXPONENT = re.compile(r"\d[eE]\+?\d")
+
+
+def to_jsonb(value: Any) -> str:
+    """Returns JSON that comes back from a jsonb column as the same value.
+
+    There a number is exact but has no exponent: 1e16 would come back as an integer.
+    """
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return written if _EXPONENT.search(written) is None else _spelled(value)
+
+
+def _spelled(value: Any) -> str:
+    """Writes JSON with all digits of large numbers."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k)}:{_spelled(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_spelled, value)) + "]"
+    if isinstance(value, float) and abs(value) >= 1e16:
+        return f"{value:.1f}"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,148 @@
+"""The databases a hub of the tests may run on: a file in its folder, or a server's.
+
+Import `hub_database` in a ``conftest.py`` together with ``postgres_server``: a test that takes it
+runs once on each. On a server every folder has a database of its own, made from a migrated
+template, and the hub connects as the role that row-level security binds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from context_migration import runner
+from context_migration.isolation import APP_ROLE
+from context_migration.roles import create_roles
+from tests.support.servers.postgres import PostgresServer
+
+OWNER = "memctx_owner"
+PASSWORD = "only-for-tests"
+TEMPLATE = "t_memctx_template"
+
+
+class HubDatabase(Protocol):
+    """Where hubs keep their rows, by their folder."""
+
+    def url(self, folder: Path) -> str:
+        """Returns the URL for the hub in a folder, whose database has its schema."""
+
+    def edit(self, folder: Path, statement: str, *values: Any) -> None:
+        """Changes exactly one row behind the hub's back; ``?`` stands for a value."""
+
+
+class Files:
+    """SQLite, in the folder itself."""
+
+    def url(self, folder: Path) -> str:
+        """Returns the URL of the file, migrated."""
+        folder.mkdir(parents=True, exist_ok=True)
+        found = f"sqlite+aiosqlite:///{folder / 'hub.db'}"
+        runner.upgrade(found)
+        return found
+
+    def edit(self, folder: Path, statement: str, *values: Any) -> None:
+        """Changes one row."""
+        with closing(sqlite3.connect(folder / "hub.db")) as connection, connection:
+            assert connection.execute(statement, values).rowcount == 1
+
+
+@dataclass
+class OnServer:
+    """PostgreSQL, with a database for each folder."""
+
+    server: PostgresServer
+    names: dict[Path, str] = field(default_factory=dict)
+
+    def url(self, folder: Path) -> str:
+        """Returns the URL of the folder's database, for the hub's role."""
+        if folder not in self.names:
+            self.names[folder] = self.server.create(template(self.server))
+        return app_url(self.server, self.names[folder])
+
+    def edit(self, folder: Path, statement: str, *values: Any) -> None:
+        """Changes one row, as a superuser may."""
+        with self.server.connect(self.names[folder]) as connection:
+            done = connection.execute(statement.replace("?", "%s").encode(), values)
+            assert done.rowcount == 1
+
+    def drop(self) -> None:
+        """Drops what was made."""
+        for name in self.names.values():
+            self.server.drop(name)
+        self.names.clear()
+
+
+def url_as(server: PostgresServer, role: str, database: str) -> str:
+    """Returns the URL of a database for one of the hub's roles."""
+    address = urlsplit(server.url)
+    host = address.netloc.rpartition("@")[2]
+    return f"postgresql+asyncpg://{role}:{PASSWORD}@{host}/{database}"
+
+
+def app_url(server: PostgresServer, database: str) -> str:
+    """Returns the URL by which a hub uses a database."""
+    return url_as(server, APP_ROLE, database)
+
+
+def owner_url(server: PostgresServer, database: str) -> str:
+    """Returns the URL by which migrations use a database."""
+    return url_as(server, OWNER, database)
+
+
+def create_owned(server: PostgresServer) -> str:
+    """Returns the name of a new and empty database with its owner and the hub's role."""
+    _make_owner(server)
+    name = server.create()
+    give_to_owner(server, name)
+    return name
+
+
+def give_to_owner(server: PostgresServer, name: str) -> None:
+    """Makes the owner's a database, and the hub's role able to use what the owner makes there."""
+    statement = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+    with server.connect() as connection:
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(OWNER)))
+    create_roles(owner_url(server, name), PASSWORD)
+
+
+def template(server: PostgresServer) -> str:
+    """Returns the name of the server's migrated template, made when it is first asked for."""
+    if TEMPLATE in server.templates:
+        return TEMPLATE
+    name = create_owned(server)
+    runner.upgrade(owner_url(server, name))
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    server.drop(TEMPLATE)
+    with server.connect() as connection:
+        connection.execute(rename.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+    server.templates.add(TEMPLATE)
+    return TEMPLATE
+
+
+def _make_owner(server: PostgresServer) -> None:
+    statement = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}")
+    with server.connect() as connection:
+        try:
+            connection.execute(statement.format(sql.Identifier(OWNER), sql.Literal(PASSWORD)))
+        except psycopg.errors.DuplicateObject:
+            return
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hub_database(request: pytest.FixtureRequest) -> Iterator[HubDatabase]:
+    """The databases of a test's hubs: files, then a server's."""
+    if request.param == "sqlite":
+        yield Files()
+        return
+    made = OnServer(request.getfixturevalue("postgres_server"))
+    yield made
+    made.drop()
