@@ -121,6 +121,31 @@ class Channel:
         reply = self._send(request)
         return Answer(reply.status, reply.headers, self._decode(reply))
 
+    def look(self, path: str, *, seconds: float = READ_SECONDS) -> Answer:
+        """Asks once with GET and returns the JSON answer whatever its status says.
+
+        Raises:
+            HubUnreachable: no answer.
+            NotAHub: the answer is no JSON.
+        """
+        request = Request(
+            method="GET",
+            target=path,
+            headers=self._headers(None),
+            body=None,
+            seconds=seconds,
+            repeatable=True,
+        )
+        try:
+            reply = self._connection.send(request)
+        except SendFailed as error:
+            raise self._unreachable(error) from error
+        try:
+            body = json.loads(reply.read(MAX_ANSWER_BYTES))
+        except ValueError as error:
+            raise NotAHub(f"{self.url} answers {reply.status}, not as a hub does") from error
+        return Answer(reply.status, reply.headers, body)
+
     @contextmanager
     def stream(
         self,

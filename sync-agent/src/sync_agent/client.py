@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from sync_agent import resources
 from sync_agent.channel import API, MAX_ANSWER_BYTES, Channel, Retry, segment
 from sync_agent.config import ClientConfig
-from sync_agent.errors import BrokenAnswer
+from sync_agent.errors import BrokenAnswer, NotAHub
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -37,6 +37,7 @@ class HubClient:
         self.checkpoints = resources.Checkpoints(channel)
         self.patterns = resources.Patterns(channel)
         self.keys = resources.Keys(channel)
+        self.tenants = resources.Tenants(channel)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +81,18 @@ class HubClient:
         body = self._channel.call("GET", "/health/ready", seconds=seconds).body
         return body if isinstance(body, dict) else {}
 
+    def health(self, *, seconds: float = 10.0) -> Mapping[str, JsonValue]:
+        """Returns what the hub says of its health, also when it cannot work; needs no key.
+
+        Raises:
+            HubUnreachable: it does not answer.
+            NotAHub: something else answers.
+        """
+        answer = self._channel.look("/health/ready", seconds=seconds)
+        if not isinstance(answer.body, dict) or "status" not in answer.body:
+            raise NotAHub(f"{self.url} answers {answer.status}, not as a hub does")
+        return answer.body
+
     def clock(self) -> float | None:
         """Returns the hub's time in seconds since 1970, if its answers carry one."""
         from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
@@ -96,25 +109,50 @@ class HubClient:
         return cast("doc.Rebuilt", self._post("/admin/rebuild", {}, MAINTENANCE_SECONDS))
 
     @contextlib.contextmanager
-    def export(self) -> Iterator[Iterator[bytes]]:
+    def export(
+        self, *, tenant: str | None = None, keys: bool = False, views: bool = False
+    ) -> Iterator[Iterator[bytes]]:
         """Opens the export of everything as pieces of NDJSON.
+
+        ``tenant`` names another one than the key's. ``keys`` adds the API keys, ``views`` a
+        digest of the views to the last line.
 
         Raises:
             BrokenAnswer: while reading, when the export ends too early.
         """
         headers = {"Accept": _NDJSON}
         with self._channel.stream(
-            "GET", f"{API}/export", headers=headers, seconds=MAINTENANCE_SECONDS
+            "GET",
+            f"{API}/export",
+            query={"tenant": tenant, "keys": keys or None, "views": views or None},
+            headers=headers,
+            seconds=MAINTENANCE_SECONDS,
         ) as reply:
             yield reply.pieces()
 
-    def restore(self, pieces: Iterable[bytes]) -> doc.Imported:
-        """Sends an export back; what the hub has already is skipped."""
+    def restore(
+        self,
+        pieces: Iterable[bytes],
+        *,
+        tenant: str | None = None,
+        mode: str | None = None,
+        keys: bool = False,
+    ) -> doc.Imported:
+        """Sends an export back; what the hub has already is skipped.
+
+        ``mode`` takes it in as a restored backup: ``empty`` only where there is no project yet,
+        ``merge`` also where there are some. ``keys`` takes API keys too.
+        """
         import json  # noqa: PLC0415 - rare
 
         headers = {"Content-Type": _NDJSON}
         with self._channel.stream(
-            "POST", f"{API}/import", body=pieces, headers=headers, seconds=MAINTENANCE_SECONDS
+            "POST",
+            f"{API}/import",
+            query={"tenant": tenant, "restore": mode, "keys": keys or None},
+            body=pieces,
+            headers=headers,
+            seconds=MAINTENANCE_SECONDS,
         ) as reply:
             body = reply.read(MAX_ANSWER_BYTES)
         try:

@@ -278,6 +278,39 @@ class Key(TypedDict):
     key: NotRequired[str]
 
 
+class ReplacedKey(TypedDict):
+    """The key that another one replaces, and when it ends."""
+
+    id: str
+    expires_at: str
+
+
+class RotatedKey(Key):
+    """A key that replaces another one."""
+
+    replaces: ReplacedKey
+
+
+class NewTenant(TypedDict):
+    """A tenant as it was just made, with its first admin key."""
+
+    id: str
+    name: str
+    created_at: str
+    key: str
+
+
+class Tenant(TypedDict):
+    """A team, and how much it holds."""
+
+    id: str
+    name: str
+    created_at: str
+    projects: int
+    events: int
+    keys: int
+
+
 class IndexStatus(TypedDict):
     """How far a project's index has come."""
 
@@ -351,3 +384,4 @@ class Imported(TypedDict):
     projects: int
     events: int
     skipped: int
+    keys: int

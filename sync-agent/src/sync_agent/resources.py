@@ -243,6 +243,29 @@ class Keys(Resource):
         """Returns all keys, without the secrets."""
         return cast("list[doc.Key]", self._call("GET", "/keys")["items"])
 
+    def rotate(self, key: str, body: Body) -> doc.RotatedKey:
+        """Replaces a key; the answer holds the new one, and nothing holds it afterwards.
+
+        A lost answer is not asked for again by itself: that would make another one.
+        """
+        answer = self._channel.call(
+            "POST", f"{API}/keys/{segment(key)}/rotate", body=dict(body), repeatable=False
+        )
+        return cast("doc.RotatedKey", answer.body)
+
     def revoke(self, key: str) -> None:
         """Ends a key at once."""
         self._delete(f"/keys/{segment(key)}")
+
+
+class Tenants(Resource):
+    """Teams behind one hub; only for the hub's own key."""
+
+    def create(self, body: Body) -> doc.NewTenant:
+        """Makes a tenant; the answer holds its first admin key, and nothing does afterwards."""
+        answer = self._channel.call("POST", f"{API}/tenants", body=dict(body), repeatable=False)
+        return cast("doc.NewTenant", answer.body)
+
+    def list(self) -> list[doc.Tenant]:
+        """Returns all tenants."""
+        return cast("list[doc.Tenant]", self._call("GET", "/tenants")["items"])

@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import re
 
-from context_api.application.services import Services
-from context_api.domain.caller import ADMIN, Caller
+from context_api.application.services import RootKey, Services
+from context_api.domain.caller import ADMIN, METRICS, ROOT, Caller
 from memory_core.clock import now
 from memory_core.errors import Unauthorized
 
@@ -39,25 +39,13 @@ async def authenticate(services: Services, token: str) -> Caller:
     """
     key_id, secret = split_token(token)
     given = hash_secret(secret)
-    root = services.root_key
-    if root is not None and root.key_id == key_id:
-        if hmac.compare_digest(root.secret_hash, given):
-            return Caller(
-                tenant_id=root.tenant_id,
-                actor=root.owner,
-                key_id=key_id,
-                scopes=frozenset({ADMIN}),
-                project_ids=None,
-            )
-        raise Unauthorized("the API key is not valid")
+    if _is(services.root_key, key_id):
+        return _of_settings(services.root_key, given, frozenset({ADMIN, ROOT}), projects=None)
+    if _is(services.metrics_key, key_id):
+        return _of_settings(services.metrics_key, given, frozenset({METRICS}), projects=frozenset())
     key = await services.uow.find_key(key_id)
     at = now()
-    if (
-        key is None
-        or not hmac.compare_digest(key.secret_hash, given)
-        or key.revoked_at is not None
-        or (key.expires_at is not None and key.expires_at <= at)
-    ):
+    if key is None or not hmac.compare_digest(key.secret_hash, given) or not key.works_at(at):
         raise Unauthorized("the API key is not valid")
     services.key_uses[key.tenant_id, key.id] = at
     return Caller(
@@ -66,4 +54,27 @@ async def authenticate(services: Services, token: str) -> Caller:
         key_id=key.id,
         scopes=frozenset(key.scopes),
         project_ids=None if key.project_ids is None else frozenset(key.project_ids),
+    )
+
+
+def _is(own: RootKey | None, key_id: str) -> bool:
+    return own is not None and own.key_id == key_id
+
+
+def _of_settings(
+    own: RootKey | None, given: bytes, scopes: frozenset[str], *, projects: frozenset[str] | None
+) -> Caller:
+    """Returns the caller of a key that the settings name.
+
+    Raises:
+        Unauthorized: the secret is not that key's.
+    """
+    if own is None or not hmac.compare_digest(own.secret_hash, given):
+        raise Unauthorized("the API key is not valid")
+    return Caller(
+        tenant_id=own.tenant_id,
+        actor=own.owner,
+        key_id=own.key_id,
+        scopes=scopes,
+        project_ids=projects,
     )

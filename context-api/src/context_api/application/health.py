@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from context_api.application.measuring import report
 from context_api.application.ports import Viewer
 from context_api.application.services import Services
-from memory_core.errors import ContextError
+from memory_core.errors import ContextError, Unavailable
 from memory_core.records import Document
+
+ANSWER_S = 1.5
+"""Seconds that the database may take: who asks about health must not wait for it."""
+
+STALLED = "memctx doctor"
 
 
 async def ready(services: Services) -> Document:
     """Returns ``status`` ok, degraded or unavailable, with each check.
 
-    Degraded: the hub answers, but a part such as the vectors is missing or behind. Being
-    unavailable means that the database does not answer.
+    Degraded: the hub answers, but a part such as the vectors is missing, or work waits and
+    none is done. Unavailable: the database does not answer.
     """
     checks: Document = {}
-    viewer = Viewer(tenant_id=services.tenant_id, actor="")
     try:
-        async with services.uow.read(viewer) as tx:
-            await tx.keys()
-        checks["database"] = {"ok": True}
+        await _ask_database(services)
     except ContextError as error:
         checks["database"] = {"ok": False, "code": error.code, "detail": error.detail}
         return {"status": "unavailable", "checks": checks}
+    checks["database"] = {"ok": True}
     degraded = services.indexes.degraded_report()
     checks["indexes"] = {"ok": not degraded, "degraded": degraded}
     indexer = services.indexes.indexer_report()
     checks["indexer"] = indexer
-    healthy = not degraded and bool(indexer["ok"])
+    progress = await _progress(services)
+    checks["progress"] = progress
+    healthy = not degraded and bool(indexer["ok"]) and bool(progress["ok"])
     return {"status": "ok" if healthy else "degraded", "checks": checks}
+
+
+async def _ask_database(services: Services) -> None:
+    viewer = Viewer(tenant_id=services.tenant_id, actor="")
+    try:
+        async with asyncio.timeout(ANSWER_S), services.uow.read(viewer) as tx:
+            await tx.tenant()
+    except TimeoutError:
+        raise Unavailable(f"the database did not answer within {ANSWER_S} s") from None
+
+
+async def _progress(services: Services) -> Document:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            found = await services.measures.read(services.uow, services.indexes)
+    except ContextError as error:
+        return {"ok": False, "code": error.code, "detail": error.detail}
+    except TimeoutError:
+        return {"ok": False, "code": Unavailable.code, "detail": "the progress is not known"}
+    told = report(found)
+    return told if told["ok"] else {**told, "mend": STALLED}

@@ -12,6 +12,7 @@ from memory_core.records import Document, PatternType, SessionStatus
 
 MAX_QUERY = 10_000
 MAX_PROJECTS = 100
+MAX_OVERLAP_S = 30 * 24 * 3600
 
 Scope = Literal["read", "write", "admin"]
 RecalledKind = Literal["session", "message", "checkpoint", "pattern"]
@@ -118,3 +119,20 @@ class CreateKey(Input):
         None
     )
     expires_at: Time | None = None
+
+
+class RotateKey(Input):
+    """Replaces a key by a new one; the old one goes on for ``overlap_seconds``, 0 ends it now."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=MAX_OVERLAP_S)] = 24 * 3600
+    expires_at: Annotated[
+        Time | None, Field(description="When the new key ends; empty: when the old one would have.")
+    ] = None
+
+
+class CreateTenant(Input):
+    """Makes a team of its own, with its first admin key."""
+
+    id: Id | None = None
+    name: RequiredLine
+    owner: Annotated[RequiredLine, Field(description="Who acts with its first key.")] = "admin"

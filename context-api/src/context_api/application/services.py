@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from context_api.application.caching import Caches
 from context_api.application.indexes import Indexes
+from context_api.application.limiting import Limiter
+from context_api.application.measuring import Measures
 from context_api.application.ports import UnitOfWork
 from context_api.application.wakeup import Wakeup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootKey:
-    """The key of the settings: admin of the default tenant, without a row in the database."""
+    """A key of the settings, without a row in the database.
+
+    The hub's own key is admin of the default tenant and may make others; the metrics key
+    only reads figures.
+    """
 
     key_id: str
     secret_hash: bytes
@@ -41,6 +48,10 @@ class Services:
     tenant_id: str
     root_key: RootKey | None
     facts: Facts
+    metrics_key: RootKey | None = None
     min_score: float | None = None
+    caches: Caches = field(default_factory=Caches)
+    limiter: Limiter | None = None
+    measures: Measures = field(default_factory=Measures)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
 
 from pydantic import JsonValue
 
-from context_api.application.ports import ContextLoad, Viewer, WriteTx
+from context_api.application.ports import (
+    ContextLoad,
+    StoredKey,
+    UnitOfWork,
+    Viewer,
+    WriteTx,
+)
+from context_api.application.requests import Scope
 from context_api.application.services import Services
 from context_api.application.viewing import viewer_of
 from context_api.domain.caller import ADMIN, Caller
@@ -19,24 +27,54 @@ from memory_core.canonical import canonical_json, check_text
 from memory_core.clock import now, parse_time
 from memory_core.errors import Conflict, Corrupt, InvalidInput, SlugTaken
 from memory_core.events import Event, EventType, genesis, verify_event
-from memory_core.ids import parse_uuid
+from memory_core.ids import parse_uuid, uuid7
 from memory_core.records import Document, Kind
 
 FORMAT = "memory_context_export"
 FORMAT_VERSION = 1
 _BATCH = 500
+_KEY_ID = re.compile(r"[A-Za-z0-9]{6,32}")
 _MALFORMED = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
 
 
-async def export(services: Services, caller: Caller) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export holds beside the logs.
+
+    ``keys``: the API keys, their secrets as hashes. ``views``: a digest of every view in the
+    last line, by which what was made of a copy can be compared.
+    """
+
+    keys: bool = False
+    views: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How an export is taken in.
+
+    ``restore`` gives every project that grows a new epoch, so that a client which had seen
+    more than the copy holds notices; ``only_empty`` refuses a tenant that has projects;
+    ``keys`` takes API keys too.
+    """
+
+    restore: bool = False
+    only_empty: bool = False
+    keys: bool = False
+
+
+async def export(
+    services: Services, caller: Caller, chosen: Exported | None = None
+) -> AsyncIterator[bytes]:
     """Yields every log of the tenant, and what contexts loaded, as JSON lines.
 
-    The first line names the format, the last one counts, so that a cut file is recognised.
-    API keys stay out.
+    All of it is of one moment. The first line names the format, the last one counts, so that a
+    cut file is recognised.
     """
     caller.require(ADMIN)
+    chosen = chosen or Exported()
     yield _line({FORMAT: {"version": FORMAT_VERSION, "exported_at": now()}})
     count = 0
     async with services.uow.read(viewer_of(caller)) as tx:
@@ -51,14 +89,33 @@ async def export(services: Services, caller: Caller) -> AsyncIterator[bytes]:
                 yield b"".join(_line({"event": to_document(event)}) for event in events)
         for load in await tx.loads():
             yield _line({"context_load": asdict(load)})
-    yield _line({"end": {"projects": len(project_ids), "events": count}})
+        for key in await tx.keys() if chosen.keys else ():
+            yield _line({"api_key": key_document(key)})
+        end: Document = {"projects": len(project_ids), "events": count}
+        if chosen.views:
+            end["tenant_id"] = caller.tenant_id
+            end["view_digest"] = (await tx.view_digest()).hex()
+    yield _line({"end": end})
 
 
 def _line(value: JsonValue) -> bytes:
     return canonical_json(value) + b"\n"
 
 
-async def import_(services: Services, caller: Caller, lines: AsyncIterator[bytes]) -> Document:
+async def import_(
+    services: Services, caller: Caller, lines: AsyncIterator[bytes], chosen: Taken | None = None
+) -> Document:
+    """Takes an export in and wakes those who wait for the logs to grow; see `take_in`."""
+    caller.require(ADMIN)
+    done = await take_in(services.uow, caller, lines, chosen)
+    services.measures.appended(int(str(done["events"])))
+    await services.wakeup.notify()
+    return done
+
+
+async def take_in(
+    uow: UnitOfWork, caller: Caller, lines: AsyncIterator[bytes], chosen: Taken | None = None
+) -> Document:
     """Takes an export in: logs that are new, and the rest of logs that go on.
 
     Each batch of events is one transaction whose digests follow what is stored, so a cut
@@ -66,11 +123,11 @@ async def import_(services: Services, caller: Caller, lines: AsyncIterator[bytes
 
     Raises:
         InvalidInput: a line is not of an export, or an event does not match its digest.
-        Conflict: a log here has taken another course.
+        Conflict: a log here has taken another course, or only an empty tenant was to be filled.
         SlugTaken: a project here has the slug of one that comes in.
     """
-    caller.require(ADMIN)
-    intake = _Intake(services, caller)
+    intake = _Intake(uow, caller, chosen or Taken())
+    await intake.check_empty()
     async for line in lines:
         if line.strip():
             await intake.take(line)
@@ -79,17 +136,18 @@ async def import_(services: Services, caller: Caller, lines: AsyncIterator[bytes
         raise InvalidInput(
             "the export was cut off: its last line is missing; what it held so far is stored"
         )
-    await services.wakeup.notify()
     return {
         "projects": intake.projects,
         "events": intake.added,
         "skipped": intake.skipped,
+        "keys": intake.added_keys,
     }
 
 
 class _Intake:
-    def __init__(self, services: Services, caller: Caller) -> None:
-        self._services = services
+    def __init__(self, uow: UnitOfWork, caller: Caller, chosen: Taken) -> None:
+        self._uow = uow
+        self._chosen = chosen
         self._tenant_id = caller.tenant_id
         self._viewer = Viewer(tenant_id=caller.tenant_id, actor=caller.actor)
         self._number = 0
@@ -104,6 +162,18 @@ class _Intake:
         self.projects = 0
         self.added = 0
         self.skipped = 0
+        self.added_keys = 0
+
+    async def check_empty(self) -> None:
+        """Raises `Conflict` if only an empty tenant may be filled and this is not one."""
+        if not self._chosen.only_empty:
+            return
+        async with self._uow.read(self._viewer) as tx:
+            if await tx.all_project_ids():
+                raise Conflict(
+                    "there are projects here already; restore into an empty hub, or take in"
+                    " only what is missing here"
+                )
 
     async def take(self, line: bytes) -> None:
         """Takes one line."""
@@ -130,6 +200,8 @@ class _Intake:
             await self._event(from_document(content))
         elif what == "context_load":
             self._loads.append(_checked(ContextLoad(**content)))
+        elif what == "api_key":
+            await self._key(from_key_document(content, self._tenant_id))
         elif what == "end":
             await self._check_course()
             self.ended = True
@@ -140,8 +212,8 @@ class _Intake:
         await self.flush()
         await self._check_course()
         self.projects += 1
-        self._epoch = epoch
-        async with self._services.uow.read(self._viewer) as tx:
+        self._epoch = uuid7() if self._chosen.restore else epoch
+        async with self._uow.read(self._viewer) as tx:
             head = await tx.log.head(project_id)
         self._head = head.seq if head else 0
         self._previous = genesis(project_id)
@@ -163,16 +235,25 @@ class _Intake:
         event, self._shared = self._shared, None
         if event is None:
             return
-        async with self._services.uow.read(self._viewer) as tx:
+        async with self._uow.read(self._viewer) as tx:
             [stored] = await tx.log.page(event.project_id, event.seq - 1, 1)
         if stored.digest != event.digest:
             raise Conflict(f"the log of project {event.project_id} here has taken another course")
+
+    async def _key(self, key: StoredKey) -> None:
+        """Stores a key whose id nobody has; one that is there stays as it is."""
+        if not self._chosen.keys or await self._uow.find_key(key.id) is not None:
+            return
+        async with self._uow.write(self._tenant_id) as tx:
+            await tx.add_key(key)
+            await tx.commit()
+        self.added_keys += 1
 
     async def flush(self) -> None:
         """Writes the batch."""
         if not self._batch and not self._loads:
             return
-        async with self._services.uow.write(self._tenant_id) as tx:
+        async with self._uow.write(self._tenant_id) as tx:
             if self._batch:
                 first = self._batch[0]
                 head = await tx.log.head(first.project_id)
@@ -258,3 +339,36 @@ def from_document(document: dict[str, Any]) -> Event:
         )
     except (binascii.Error, ValueError) as error:
         raise Corrupt("an exported event is not in its form") from error
+
+
+def key_document(key: StoredKey) -> Document:
+    """Returns a key as an export holds it: all but the tenant, the secret as its hash."""
+    document: Document = {**asdict(key), "secret_hash": key.secret_hash.hex()}
+    document["scopes"] = [*key.scopes]
+    document["project_ids"] = None if key.project_ids is None else [*key.project_ids]
+    del document["tenant_id"]
+    return document
+
+
+def from_key_document(document: dict[str, Any], tenant_id: str) -> StoredKey:
+    """Returns the key of an exported document as one of ``tenant_id``.
+
+    Raises:
+        InvalidInput: a value is not in its form.
+    """
+    key = StoredKey(**{**document, "tenant_id": tenant_id})
+    granted = document["project_ids"]
+    for text in (key.name, key.owner):
+        check_text(text)
+    if not _KEY_ID.fullmatch(key.id) or not set(key.scopes) <= set(get_args(Scope)):
+        raise InvalidInput("a key is not in its form")
+    return replace(
+        key,
+        secret_hash=bytes.fromhex(document["secret_hash"]),
+        scopes=tuple(sorted(set(document["scopes"]))),
+        project_ids=None if granted is None else tuple(parse_uuid(one) for one in granted),
+        created_at=parse_time(key.created_at),
+        expires_at=None if key.expires_at is None else parse_time(key.expires_at),
+        revoked_at=None if key.revoked_at is None else parse_time(key.revoked_at),
+        last_used_at=None if key.last_used_at is None else parse_time(key.last_used_at),
+    )

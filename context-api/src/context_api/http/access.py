@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "admin", "metrics", "root"]
 
 API = "/api/v1"
 READ: Scope = "read"
 WRITE: Scope = "write"
 ADMIN: Scope = "admin"
+METRICS: Scope = "metrics"
+ROOT: Scope = "root"
 
 # Answered without a key: nothing in them belongs to anyone.
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})
@@ -54,6 +56,9 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
     ("POST", "/keys"): ADMIN,
     ("GET", "/keys"): ADMIN,
     ("DELETE", "/keys/{key_id}"): ADMIN,
+    ("POST", "/keys/{key_id}/rotate"): ADMIN,
+    ("POST", "/tenants"): ROOT,
+    ("GET", "/tenants"): ROOT,
     ("POST", "/admin/verify"): ADMIN,
     ("POST", "/admin/rebuild"): ADMIN,
     ("GET", "/export"): ADMIN,
@@ -63,7 +68,7 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
 
 SCOPES: Mapping[tuple[str, str], Scope] = {
     **{(method, API + path): scope for (method, path), scope in _BELOW_API.items()},
-    ("GET", "/metrics"): READ,
+    ("GET", "/metrics"): METRICS,
 }
 
 # Bodies that are read as they come and may be of any size.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from context_api.http.limits import BodyLimits
 from context_api.http.metrics import Metrics
 from context_api.http.options import HttpOptions
 from context_api.http.problem import on_context_error, on_http_exception, on_invalid_request
+from context_api.http.rate_limit import RateLimits
 from context_api.http.routers import (
     admin,
     checkpoints,
@@ -32,6 +34,7 @@ from context_api.http.routers import (
     projects,
     search,
     sessions,
+    tenants,
 )
 from memory_core.errors import ContextError
 
@@ -48,9 +51,12 @@ ROUTERS = (
     context,
     events,
     keys,
+    tenants,
     admin,
     health,
 )
+HEALTH_ONLY = (health,)
+"""What a process offers that answers no requests but those about itself."""
 SUMMARY = "Self-hosted memory for teams that run coding agents over many repositories"
 
 
@@ -64,7 +70,11 @@ class HubApi(FastAPI):
         return self.openapi_schema
 
 
-def create_app(running: Running, options: HttpOptions | None = None) -> FastAPI:
+def create_app(
+    running: Running,
+    options: HttpOptions | None = None,
+    routers: Iterable[ModuleType] = ROUTERS,
+) -> FastAPI:
     """Returns the application over the services that ``running`` starts and stops.
 
     They live as long as the application's lifespan. Setting ``app.state.stopping`` ends the
@@ -94,11 +104,12 @@ def create_app(running: Running, options: HttpOptions | None = None) -> FastAPI:
     app.state.options = options
     app.state.metrics = metrics = Metrics()
     app.state.stopping = asyncio.Event()
-    for module in ROUTERS:
+    for module in routers:
         app.include_router(module.router)
     app.add_exception_handler(ContextError, on_context_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(BodyLimits, options=options)
     app.add_middleware(Edge, options=options, metrics=metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query
 from pydantic import Field, StringConstraints
@@ -133,6 +133,32 @@ class ReadEvents(Input):
 
     after: Position = 0
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+class ExportQuery(Input):
+    """What an export holds."""
+
+    tenant: Annotated[
+        Id | None, Field(description="Another tenant; only for the hub's own key.")
+    ] = None
+    keys: Annotated[bool, Field(description="Also the API keys, as hashes.")] = False
+    views: Annotated[bool, Field(description="A digest of every view in the last line.")] = False
+
+
+class ImportQuery(Input):
+    """How an export is brought in."""
+
+    tenant: Annotated[
+        Id | None, Field(description="Another tenant; only for the hub's own key.")
+    ] = None
+    keys: Annotated[bool, Field(description="Also the API keys that it holds.")] = False
+    restore: Annotated[
+        Literal["empty", "merge"] | None,
+        Field(
+            description="As a restored backup: every project that grows gets a new epoch."
+            " `empty` refuses a tenant that has projects."
+        ),
+    ] = None
 
 
 class SearchParameters(Input):

@@ -162,6 +162,45 @@ class NewKey(Key):
     key: str
 
 
+class ReplacedKey(Answer):
+    """The key that another one replaces, and when it ends."""
+
+    id: str
+    expires_at: Moment
+
+
+class RotatedKey(NewKey):
+    """A key that replaces another one."""
+
+    replaces: ReplacedKey
+
+
+class NewTenant(Answer):
+    """A tenant as it is made: ``key``, its first admin key, is shown this once."""
+
+    id: Uuid
+    name: str
+    created_at: Moment
+    key: str
+
+
+class Tenant(Answer):
+    """A tenant, and how much it holds; ``keys`` counts those that work."""
+
+    id: Uuid
+    name: str
+    created_at: Moment
+    projects: int
+    events: int
+    keys: int
+
+
+class TenantList(Answer):
+    """All tenants."""
+
+    items: list[Tenant]
+
+
 class KeyList(Answer):
     """The tenant's keys."""
 
@@ -203,6 +242,7 @@ class Imported(Answer):
     projects: int
     events: int
     skipped: int
+    keys: int
 
 
 class ModelState(Answer):

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from context_api.application import admin, transfer
+from context_api.application import admin, tenants, transfer
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer
-from context_api.http.dto import Asking
+from context_api.http.dto import Asking, ExportQuery, ImportQuery
 from context_api.http.lines import lines_of
 from context_api.http.metrics import Metrics
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute, check_media_type
 from memory_core.errors import (
     Conflict,
+    ContextError,
     Corrupt,
     InvalidInput,
     InvalidJson,
+    NotFound,
     PayloadTooLarge,
     SlugTaken,
 )
 
+FIGURES_S = 2.0
 NDJSON = "application/x-ndjson"
 LINES = {NDJSON: {"schema": {"type": "string"}}}
 
@@ -53,11 +59,16 @@ async def status(ask: Asking) -> Json:
 @router.get(
     f"{API}/export",
     response_class=StreamingResponse,
-    responses={200: {"description": "One JSON object a line.", "content": LINES}},
+    responses={
+        200: {"description": "One JSON object a line.", "content": LINES},
+        **refuses(NotFound),
+    },
 )
-async def export(ask: Asking) -> Response:
+async def export(ask: Asking, query: Annotated[ExportQuery, Query()]) -> Response:
     """Write everything out as lines of JSON, which an import brings back exactly."""
-    lines = transfer.export(ask.services, ask.caller)
+    caller = await tenants.acting_in(ask.services, ask.caller, query.tenant)
+    chosen = transfer.Exported(keys=query.keys, views=query.views)
+    lines = transfer.export(ask.services, caller, chosen)
     first = await anext(lines, b"")
     return StreamingResponse(_with_first(first, lines), media_type=NDJSON)
 
@@ -71,14 +82,18 @@ async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
 @router.post(
     f"{API}/import",
     response_model=reports.Imported,
-    responses=refuses(InvalidJson, InvalidInput, Conflict, SlugTaken, PayloadTooLarge),
+    responses=refuses(InvalidJson, InvalidInput, Conflict, SlugTaken, PayloadTooLarge, NotFound),
     openapi_extra={"requestBody": {"required": True, "content": LINES}},
 )
-async def import_(ask: Asking, request: Request) -> Json:
+async def import_(ask: Asking, request: Request, query: Annotated[ImportQuery, Query()]) -> Json:
     """Bring in what an export wrote; what is there already is skipped."""
     check_media_type(request, NDJSON, "application/ndjson", "application/jsonl")
+    caller = await tenants.acting_in(ask.services, ask.caller, query.tenant)
+    chosen = transfer.Taken(
+        restore=query.restore is not None, only_empty=query.restore == "empty", keys=query.keys
+    )
     lines = lines_of(request.stream())
-    return answer(await transfer.import_(ask.services, ask.caller, lines))
+    return answer(await transfer.import_(ask.services, caller, lines, chosen))
 
 
 @router.get(
@@ -91,7 +106,13 @@ async def import_(ask: Asking, request: Request) -> Json:
         }
     },
 )
-async def metrics(request: Request) -> Response:
+async def metrics(ask: Asking, request: Request) -> Response:
     """Figures for Prometheus."""
     figures: Metrics = request.app.state.metrics
-    return Response(figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    measures = ask.services.measures
+    reading = None
+    with suppress(ContextError, TimeoutError):
+        async with asyncio.timeout(FIGURES_S):
+            reading = await measures.read(ask.services.uow, ask.services.indexes)
+    text = figures.text(measures, reading)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

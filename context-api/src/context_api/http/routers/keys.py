@@ -9,14 +9,14 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from context_api.application import keys
-from context_api.application.requests import CreateKey
+from context_api.application.requests import CreateKey, RotateKey
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer, empty
 from context_api.http.dto import Asking
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
-from memory_core.errors import NotFound, ProjectNotFound
+from memory_core.errors import Conflict, NotFound, ProjectNotFound
 
 router = APIRouter(prefix=f"{API}/keys", tags=["keys"], route_class=HubRoute)
 
@@ -40,3 +40,14 @@ async def revoke_key(ask: Asking, key_id: KeyId) -> Response:
     """Revoke a key; it stops working everywhere within seconds."""
     await keys.revoke(ask.services, ask.caller, key_id)
     return empty()
+
+
+@router.post(
+    "/{key_id}/rotate",
+    status_code=201,
+    response_model=reports.RotatedKey,
+    responses=refuses(NotFound, Conflict),
+)
+async def rotate_key(ask: Asking, key_id: KeyId, body: RotateKey) -> Json:
+    """Replace a key by a new one, while the old one goes on for some time."""
+    return answer(await keys.rotate(ask.services, ask.caller, key_id, body), 201)
