@@ -83,6 +83,9 @@ class VectorWork(Protocol):
         Generations that no worker has used for a day are dropped.
         """
 
+    def purge(self, tenant_id: str) -> int:
+        """Deletes vectors of a tenant that nothing needs; returns how many texts'."""
+
 
 class VectorPush(Protocol):
     """Keeps a vector server in step with what is stored. Synchronous: called from threads."""
@@ -103,4 +106,4 @@ class VectorPush(Protocol):
         """
 
     def probe(self) -> bool:
-        """Asks the server for a sign of life; says if it answers rightly."""
+        """Says if the server answers rightly, as far as that is known."""

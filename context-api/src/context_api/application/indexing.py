@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from context_api.application.index_records import index_record
 from context_api.application.ports import ReadTx, Viewer
 from context_api.application.services import Services
 from memory_core.errors import ContextError
+from memory_core.recall.ports import IndexRecord
 from memory_core.records import RECALLED_KINDS, Document, Kind, Ref
 
 CHANGES = 500
@@ -42,18 +43,24 @@ async def catch_up(services: Services, viewer: Viewer, project_id: str) -> bool:
                 return False
             refs = {Ref(change.kind, change.record_id) for change in changes}
             refs = {ref for ref in refs if ref.kind in RECALLED_KINDS}
-            live = await tx.records.many(refs)
-            sessions = await _sessions_of(tx, live)
-        records = [
-            index_record(ref, document, sessions.get(str(document.get("session_id"))))
-            for ref, document in live.items()
-        ]
+            live = await live_records(tx, refs)
+        records = list(live.values())
         gone = [ref for ref in refs if ref not in live]
         upto = changes[-1].seq
         after = progress.lexical_seq
         await asyncio.to_thread(store.apply, project_id, upto, records, gone, after_seq=after)
         indexes.state.has_removed |= bool(gone)
     return True
+
+
+async def live_records(tx: ReadTx, refs: Iterable[Ref]) -> dict[Ref, IndexRecord]:
+    """Returns what is indexed of those records that are there."""
+    live = await tx.records.many(refs)
+    sessions = await _sessions_of(tx, live)
+    return {
+        ref: index_record(ref, document, sessions.get(str(document.get("session_id"))))
+        for ref, document in live.items()
+    }
 
 
 async def _sessions_of(tx: ReadTx, live: dict[Ref, Document]) -> dict[str, Document]:

@@ -18,6 +18,7 @@ from memory_core.recall.stored import vector_rows
 
 AUDIT_EVERY = timedelta(minutes=15)
 AWAY_S = 5.0
+PROBE_EVERY_S = 10.0
 _PAGE = 256
 _KINDS = ("session", "checkpoint", "pattern")
 
@@ -80,6 +81,7 @@ class SqlVectorPush:
         self._database = indexes.database
         self._vectors = vectors
         self._away_until = 0.0
+        self._probed_at = -PROBE_EVERY_S
         self._was_away = False
         self._recovered_at: datetime | None = None
 
@@ -95,9 +97,12 @@ class SqlVectorPush:
         return due if self._recovered_at is None else max(due, self._recovered_at)
 
     def probe(self) -> bool:
-        """Asks the server for a vector that it holds; says if it answers rightly."""
+        """Says if the server answers rightly, which it is asked every few seconds."""
         if not self.open:
             return False
+        if not self._was_away and time.monotonic() < self._probed_at + PROBE_EVERY_S:
+            return True
+        self._probed_at = time.monotonic()
         try:
             with self._watching():
                 self._vectors.check()

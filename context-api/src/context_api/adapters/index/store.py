@@ -28,6 +28,12 @@ UPDATE index_state SET applied_seq = greatest(applied_seq, %s),
     floor = CASE WHEN %s THEN revision ELSE floor END
 WHERE tenant_id = %s AND project_id = %s
 """
+# What is being indexed anew will soon need the vectors that now seem needless.
+_BEHIND: LiteralString = """
+SELECT 1 FROM projects p LEFT JOIN index_state s ON s.tenant_id = p.tenant_id
+    AND s.project_id = p.id
+WHERE p.tenant_id = %s AND p.head > coalesce(s.applied_seq, 0) LIMIT 1
+"""
 _NEEDLESS: LiteralString = """
 SELECT DISTINCT v.hash FROM chunk_vectors v WHERE v.tenant_id = %s
 AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.tenant_id = v.tenant_id AND c.hash = v.hash)
@@ -82,12 +88,16 @@ class SqlIndexes:
     def purge(self, tenant_id: str) -> int:
         """Deletes vectors that no text or generation of a tenant needs; returns how many texts'.
 
+        Does nothing while a project is behind its log.
+
         Raises:
             Busy, Unavailable: the database cannot be written now.
         """
 
         def once() -> int:
             with self.database.transaction(tenant_id) as connection:
+                if connection.execute(_BEHIND, (tenant_id,)).fetchone() is not None:
+                    return 0
                 rows = connection.execute(_NEEDLESS, (tenant_id,)).fetchall()
                 forget_unused(connection, tenant_id, [row[0] for row in rows])
                 connection.execute(_OTHER_MODELS, (tenant_id,))

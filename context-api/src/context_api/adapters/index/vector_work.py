@@ -29,7 +29,9 @@ from memory_core.records import Kind, Ref
 
 # The texts that wait longest come first; what of them is looked at is bounded.
 _WAITING: LiteralString = """
-SELECT DISTINCT ON (w.hash) w.hash, u.kind, u.id::text
+SELECT DISTINCT ON (w.hash) w.hash, u.kind, u.id::text, EXISTS (
+    SELECT 1 FROM chunk_vectors v WHERE v.tenant_id = w.tenant_id AND v.hash = w.hash
+    AND v.model = %s AND v.dimension = %s)
 FROM (
     SELECT s.tenant_id, s.project_id, s.unit, s.hash FROM chunk_states s
     JOIN index_generations g ON g.tenant_id = s.tenant_id AND g.project_id = s.project_id
@@ -40,6 +42,11 @@ FROM (
 JOIN index_units u ON u.tenant_id = w.tenant_id AND u.project_id = w.project_id
     AND u.number = w.unit AND u.alive
 ORDER BY w.hash, w.unit
+"""
+# Locked, so that they are not deleted as unused before the chunks that use them are marked.
+_KNOWN: LiteralString = """
+SELECT hash FROM chunk_vectors WHERE tenant_id = %s AND model = %s AND dimension = %s
+AND hash = ANY(%s::bytea[]) ORDER BY hash FOR KEY SHARE
 """
 _STORE: LiteralString = """
 INSERT INTO chunk_vectors (tenant_id, model, dimension, hash, vector)
@@ -75,6 +82,7 @@ class SqlVectorWork:
     """The work on vectors of the model in use, every write behind the claim's fence."""
 
     def __init__(self, indexes: SqlIndexes) -> None:
+        self._indexes = indexes
         self._database = indexes.database
         self._model = indexes.model
 
@@ -103,14 +111,28 @@ class SqlVectorWork:
             )
 
     def waiting(self, claim: Claim, limit: int) -> list[WaitingChunk]:
-        """Returns chunks that wait for a vector of the model in use, each text once."""
+        """Returns chunks that wait for a vector of the model in use, each text once.
+
+        What another project has had embedded meanwhile is taken from there.
+
+        Raises:
+            LeaseLost: another worker has taken the project over.
+            Busy, Unavailable: the database does not answer.
+        """
         model = self._model.current
         if model is None:
             return []
-        rows = self._database.ask(
-            claim.tenant_id, _WAITING, (*model, claim.tenant_id, claim.project_id, limit)
-        )
-        return [WaitingChunk(bytes(row[0]).hex(), Ref(Kind(row[1]), row[2])) for row in rows]
+        key = (claim.tenant_id, claim.project_id)
+        while True:
+            rows = self._database.ask(claim.tenant_id, _WAITING, (*model, *model, *key, limit))
+            known = [bytes(row[0]) for row in rows if row[3]]
+            if known:
+                self._take(claim, model, known)
+            left = [row for row in rows if not row[3]]
+            if left or not rows:
+                return [
+                    WaitingChunk(bytes(row[0]).hex(), Ref(Kind(row[1]), row[2])) for row in left
+                ]
 
     def put_vectors(self, claim: Claim, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
         """Stores vectors of the model in use by content hash; those whose text is gone are dropped.
@@ -179,6 +201,18 @@ class SqlVectorWork:
                     if other.model != model and other.number in unused:
                         generations.drop(locked, other)
         return switched
+
+    def purge(self, tenant_id: str) -> int:
+        """Deletes vectors of a tenant that nothing needs; returns how many texts'."""
+        return self._indexes.purge(tenant_id)
+
+    def _take(self, claim: Claim, model: Model, hashes: Sequence[bytes]) -> None:
+        """Marks chunks whose vector is stored already."""
+        with self._database.transaction(claim.tenant_id) as connection:
+            locked = next_revision(lock_for(connection, claim))
+            rows = connection.execute(_KNOWN, (claim.tenant_id, *model, list(hashes))).fetchall()
+            generation = generations.ensure(locked, model)
+            self._mark(locked, generation, EMBEDDED, [row[0] for row in rows])
 
     def _mark(
         self, locked: Locked, generation: Generation, state: int, hashes: Sequence[bytes]
