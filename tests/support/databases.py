@@ -25,7 +25,7 @@ from context_migration.roles import create_roles
 from tests.support.servers.postgres import PostgresServer
 
 OWNER = "memctx_owner"
-PASSWORD = "only-for-tests"
+PASSWORD = "only-here-4Qz7-Lw2v"
 TEMPLATE = "t_memctx_template"
 
 

@@ -18,7 +18,8 @@ from memory_core.operations import Body, Operation
 from memory_core.records import Kind
 from tests.support.databases import HubDatabase
 
-KEY = "mctx_0123456789ab_" + "k" * 43
+# Random, as a hub on a server insists.
+KEY = "mctx_0123456789ab_Vq3nT8xLrW5yB1mKd7hP0sGfJ4cZ6uEa9iOtN2bXwRl"
 
 
 def settings(folder: Path, **given: Any) -> Settings:

@@ -23,7 +23,7 @@ ANSWER_S = 1.0
 RETRY_S = 0.25
 # Rings are a hint: many commits become one.
 RING_S = 0.02
-CLOSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CLOSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Connect = Callable[[], Awaitable[Any]]
 Heard = Callable[[], Awaitable[None]]
@@ -86,7 +86,7 @@ class Pulse:
                     log.info("the database answers again")
                 self._is_down = False
                 await self._beat(connection)
-            except CLOSED as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, it must beat again
                 self._lose(error)
             finally:
                 if connection is not None:
