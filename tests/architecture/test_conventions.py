@@ -28,7 +28,7 @@ DIALECT_HOMES = {
     "context_api/adapters/index/": "the index that lies in PostgreSQL",
     "context_api/adapters/sql/libpq.py": "the form of URL that one of them reads",
     "context_api/adapters/sql/types.py": "a portable column type names its variants",
-    "context_api/bootstrap.py": "chooses the adapters",
+    "context_api/bootstrap/": "chooses the adapters",
     "context_api/settings/": "holds the default URL",
     "context_migration/": "its DDL is written per dialect",
 }

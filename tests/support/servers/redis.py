@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.servers.finding import Unstartable, answers, free_port, wait_until
 
 VARIABLE = "MEMCTX_TEST_REDIS_URL"
-PASSWORD = "only-for-tests"
+PASSWORD = "only-here-4Qz7-Lw2v"
 
 
 @dataclass

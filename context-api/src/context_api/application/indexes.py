@@ -70,6 +70,10 @@ class IndexStores(Protocol):
         """Makes a model the one whose vectors are used, and waited for. Called from a thread."""
 
 
+def _absence(error: ContextError) -> Document:
+    return {"part": "vector", "reason": error.detail, "mend": "memctx doctor"}
+
+
 @dataclass(slots=True)
 class IndexerState:
     """What the indexer last did, so that health can tell work from standing still."""
@@ -83,12 +87,16 @@ class IndexerState:
 
 @dataclass(slots=True, kw_only=True)
 class Indexes:
-    """The indexes, the embedder if there is one, and why not if there is none."""
+    """The indexes, the embedder if there is one, and why not if there is none.
+
+    ``away`` tells why the vector server does not answer, if there is one and it does not.
+    """
 
     stores: IndexStores
     load_embedder: Callable[[], Embedder]
     embedder: Embedder | None = None
     missing: ContextError | None = None
+    away: ContextError | None = None
     state: IndexerState = field(default_factory=IndexerState)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -122,12 +130,12 @@ class Indexes:
 
     def degraded(self) -> list[str]:
         """Returns the parts of recall that are missing from every answer."""
-        return [] if self.embedder is not None else ["vector"]
+        return [] if self.embedder is not None and self.away is None else ["vector"]
 
     def degraded_report(self) -> list[JsonValue]:
         """Returns what is missing with the command that mends it."""
         if self.embedder is not None:
-            return []
+            return [_absence(self.away)] if self.away is not None else []
         reason = self.missing.detail if self.missing else "no embedding model is installed"
         return [{"part": "vector", "reason": reason, "mend": INSTALL_MODEL}]
 

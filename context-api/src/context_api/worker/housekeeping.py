@@ -19,7 +19,8 @@ log = structlog.get_logger(__name__)
 class Housekeeping:
     """Runs the chores every minute; one that fails waits for the next round."""
 
-    def __init__(self, services: Services, queue: VectorQueue) -> None:
+    def __init__(self, services: Services, queue: VectorQueue | None = None) -> None:
+        """``queue`` is what is purged, where no other worker does."""
         self._services = services
         self._queue = queue
 
@@ -37,6 +38,6 @@ class Housekeeping:
     async def _purge(self) -> None:
         """Takes what was removed from the index out of its file too."""
         state = self._services.indexes.state
-        if state.has_removed:
+        if self._queue is not None and state.has_removed:
             state.has_removed = False
             await asyncio.to_thread(self._queue.purge)

@@ -1,4 +1,4 @@
-"""The composition root: the one place that knows which parts the hub is made of."""
+"""Puts the hub together from the settings, and takes it apart again."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
-from pathlib import Path
 
-from context_api.adapters import data_dir
-from context_api.adapters.mending_index import MendingIndex
+from context_api.adapters.cache.opening import Opened, open_caching
 from context_api.adapters.sql.database import Database
 from context_api.adapters.sql.dialect import Dialect, open_database
 from context_api.adapters.sql.schema import check_revision
 from context_api.adapters.sql.unit_of_work import SqlUnitOfWork
 from context_api.application.authenticate import hash_secret, split_token
+from context_api.application.caching import Caches
 from context_api.application.indexes import Indexes
+from context_api.application.measuring import Measures
 from context_api.application.seeding import seed
 from context_api.application.services import Facts, RootKey, Services
 from context_api.application.wakeup import Wakeup
+from context_api.bootstrap.parts import IndexParts, Job
+from context_api.domain.weak_secrets import refuse_weak
 from context_api.model_loading import ModelLoader
 from context_api.settings import Settings
-from context_api.worker.housekeeping import Housekeeping
-from context_api.worker.indexing import Indexer
-from context_api.worker.warming import warm
+from context_api.worker.watching import watch
 from memory_core.clock import now
+from memory_core.errors import Unavailable
 
 DEFAULT_TENANT = "00000000-0000-7000-8000-000000000001"
 ROOT_OWNER = "admin"
-MIB = 1024 * 1024
 
 
 @asynccontextmanager
@@ -39,13 +39,18 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
     Raises:
         Busy: another hub uses the data folder.
         Unavailable: the database has not the schema of this release, cannot be opened, or is
-            set so that it loses what it acknowledged or shows one tenant another's rows.
+            set so that it loses what it acknowledged or shows one tenant another's rows; or a
+            secret is one that anybody could guess.
     """
+    _check_secrets(settings)
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(data_dir.opened(settings.data_dir))
+        parts = await _open_indexes(settings, stack)
         wakeup = Wakeup()
         database, revision = await _database(settings, wakeup, stack)
-        store, indexes = await _indexes(settings, folder, loader, stack)
+        indexes = Indexes(stores=parts.stores, load_embedder=loader or ModelLoader(settings))
+        await asyncio.to_thread(indexes.try_embedder)
+        caching = _caching(settings)
+        stack.push_async_callback(caching.close)
         services = Services(
             uow=SqlUnitOfWork(database),
             wakeup=wakeup,
@@ -54,10 +59,25 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             root_key=_root_key(settings),
             facts=_facts(database, revision),
             min_score=settings.min_score,
+            caches=Caches(store=caching.cache),
+            limiter=caching.limiter,
+            measures=Measures(caches=caching.cache.counts, missing_parts=indexes.degraded),
         )
         await seed(services.uow, services.tenant_id)
-        _start_work(settings, services, store, stack)
+        for job in (*parts.jobs(services), watch(services)):
+            _start(job, stack)
         yield services
+
+
+async def _open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts:
+    """Returns the parts that differ; those of the other mode are not even imported."""
+    if settings.is_server:
+        from context_api.bootstrap import server  # noqa: PLC0415
+
+        return await server.open_indexes(settings, stack)
+    from context_api.bootstrap import embedded  # noqa: PLC0415
+
+    return await embedded.open_indexes(settings, stack)
 
 
 async def _database(
@@ -72,17 +92,26 @@ async def _database(
     return database, revision
 
 
-async def _indexes(
-    settings: Settings, folder: Path, loader: ModelLoader | None, stack: AsyncExitStack
-) -> tuple[MendingIndex, Indexes]:
-    """Returns the index file in the data folder, and the indexes over it."""
-    store = await asyncio.to_thread(
-        MendingIndex, folder / "index.db", memory_bytes=settings.index_memory_mb * MIB
+def _caching(settings: Settings) -> Opened:
+    secret = settings.cache_secret
+    return open_caching(
+        redis_url=settings.redis_url.get_secret_value(),
+        secret=secret.get_secret_value().encode() if secret else b"",
+        limit_per_minute=settings.rate_limit_per_minute or None,
     )
-    stack.callback(store.close)
-    indexes = Indexes(stores=store, load_embedder=loader or ModelLoader(settings))
-    await asyncio.to_thread(indexes.try_embedder)
-    return store, indexes
+
+
+def _check_secrets(settings: Settings) -> None:
+    given = {
+        "MEMCTX_API_KEY": settings.api_key,
+        "MEMCTX_DATABASE_URL": settings.database_url,
+        "MEMCTX_REDIS_URL": settings.redis_url,
+        "MEMCTX_CACHE_SECRET": settings.cache_secret,
+        "MEMCTX_CHROMA_TOKEN": settings.chroma_token,
+    }
+    secrets = {name: value.get_secret_value() if value else None for name, value in given.items()}
+    if reason := refuse_weak(secrets, embedded=not settings.is_server):
+        raise Unavailable(reason)
 
 
 def _facts(database: Database, revision: str) -> Facts:
@@ -95,16 +124,9 @@ def _facts(database: Database, revision: str) -> Facts:
     )
 
 
-def _start_work(
-    settings: Settings, services: Services, store: MendingIndex, stack: AsyncExitStack
-) -> None:
-    """Starts what runs beside the requests, and stops it when the stack is left."""
-    for work in (
-        Indexer(services, store, settings.index_batch).run(),
-        Housekeeping(services, store).run(),
-        warm(services),
-    ):
-        stack.push_async_callback(_stop, asyncio.create_task(work))
+def _start(job: Job, stack: AsyncExitStack) -> None:
+    """Starts what runs beside the requests; it is stopped when the stack is left."""
+    stack.push_async_callback(_stop, asyncio.create_task(job))
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

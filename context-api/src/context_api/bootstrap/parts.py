@@ -1,0 +1,20 @@
+"""What differs between a hub on one machine and one on servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from context_api.application.indexes import IndexStores
+from context_api.application.services import Services
+
+Job = Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexParts:
+    """The indexes, and what runs beside the requests to keep them."""
+
+    stores: IndexStores
+    jobs: Callable[[Services], list[Job]]
