@@ -27,6 +27,7 @@ from tests.support.servers.postgres import PostgresServer
 OWNER = "memctx_owner"
 PASSWORD = "only-here-4Qz7-Lw2v"
 TEMPLATE = "t_memctx_template"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 class HubDatabase(Protocol):
@@ -37,6 +38,9 @@ class HubDatabase(Protocol):
 
     def edit(self, folder: Path, statement: str, *values: Any) -> None:
         """Changes exactly one row behind the hub's back; ``?`` stands for a value."""
+
+    def holding(self, folder: Path, text: str) -> list[str]:
+        """Returns the files and tables of a hub that is stopped which hold a text."""
 
 
 class Files:
@@ -53,6 +57,11 @@ class Files:
         """Changes one row."""
         with closing(sqlite3.connect(folder / "hub.db")) as connection, connection:
             assert connection.execute(statement, values).rowcount == 1
+
+    def holding(self, folder: Path, text: str) -> list[str]:
+        """Returns the files that hold a text."""
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return [path.name for path in files if text.encode() in path.read_bytes()]
 
 
 @dataclass
@@ -73,6 +82,18 @@ class OnServer:
         with self.server.connect(self.names[folder]) as connection:
             done = connection.execute(statement.replace("?", "%s").encode(), values)
             assert done.rowcount == 1
+
+    def holding(self, folder: Path, text: str) -> list[str]:
+        """Returns the files, and the tables with a row, that hold a text, plain or as bytes."""
+        found = Files().holding(folder, text)
+        wanted = [f"%{text}%", f"%{text.encode().hex()}%"]
+        with self.server.connect(self.names[folder]) as connection:
+            for (name,) in connection.execute(TABLES).fetchall():
+                asked = sql.SQL("SELECT count(*) FROM {} AS t WHERE t::text LIKE ANY (%s)")
+                row = connection.execute(asked.format(sql.Identifier(name)), [wanted]).fetchone()
+                if row != (0,):
+                    found.append(name)
+        return found
 
     def drop(self) -> None:
         """Drops what was made."""

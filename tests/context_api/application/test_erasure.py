@@ -7,9 +7,9 @@ from pathlib import Path
 
 from context_api.adapters.mending_index import MendingIndex
 from context_api.application import admin, events, projects, searching, transfer
+from context_api.application.indexing import indexer_of
 from context_api.application.requests import SearchRequest
 from context_api.application.services import Services
-from context_api.worker.indexing import Indexer
 from memory_core.ids import uuid7
 from memory_core.operations import (
     CreateCheckpoint,
@@ -26,6 +26,7 @@ from tests.support.services import caller, do, services_in
 
 ME = caller()
 CANARY = "kanarienvogelgeheimnis"
+SETTLE_S = 30.0
 
 
 async def saved(services: Services) -> str:
@@ -52,23 +53,22 @@ async def hits(services: Services) -> list[object]:
     return found
 
 
-def index_file(services: Services) -> MendingIndex:
-    store = services.indexes.of(ME.tenant_id)
-    assert isinstance(store, MendingIndex)
-    return store
-
-
 async def settle(services: Services) -> None:
-    """Indexes everything there is, vectors too."""
-    indexer = Indexer(services, index_file(services), 64)
-    while await indexer.index_words() or await indexer.index_vectors():
-        pass
+    """Waits until everything there is, is indexed, vectors too; the file is then emptied of it."""
+    store = services.indexes.of(ME.tenant_id)
+    async with services.uow.read(indexer_of(ME.tenant_id)) as tx:
+        heads = await tx.heads()
+    async with asyncio.timeout(SETTLE_S):
+        for project, head in heads.items():
+            while not await _is_indexed(services, project, head):
+                await services.wakeup.wait(services.wakeup.round, 0.1)
+    if isinstance(store, MendingIndex):
+        store.purge()
 
 
-def holding(folder: Path) -> list[str]:
-    """Returns the files below a folder that hold the canary."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if CANARY.encode() in path.read_bytes()]
+async def _is_indexed(services: Services, project: str, head: int) -> bool:
+    progress = await services.indexes.progress(ME.tenant_id, project)
+    return progress.lexical_seq == head and progress.pending == 0
 
 
 async def erase_scenario(folder: Path, database: HubDatabase) -> None:
@@ -79,7 +79,6 @@ async def erase_scenario(folder: Path, database: HubDatabase) -> None:
         await do(services, ME, Kind.SESSION, Erase(), record_id=session)
         assert await hits(services) == []
         await settle(services)
-        index_file(services).purge()
         assert (await admin.verify(services, ME))["ok"]
         lines = [line async for line in transfer.export(services, ME)]
         assert CANARY.encode() not in b"".join(lines)
@@ -87,7 +86,7 @@ async def erase_scenario(folder: Path, database: HubDatabase) -> None:
         page = await events.page(services, ME, str(project), 0, 1000)
         assert CANARY not in str(page)
         assert (await admin.rebuild(services, ME))["equal"]
-    assert holding(folder) == []
+    assert database.holding(folder, CANARY) == []
 
 
 def test_an_erased_session_is_nowhere(tmp_path: Path, hub_database: HubDatabase) -> None:

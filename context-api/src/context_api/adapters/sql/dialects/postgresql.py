@@ -29,9 +29,9 @@ from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Ref
 
 # Two pools, so that writers who wait for one project's log never keep readers from theirs. A
-# server of few cores does not do more with more connections; four API processes and two workers
-# of these sizes, with a pulse each, stay below PostgreSQL's default of 100 with room for psql.
-WRITERS = 6
+# server of few cores does not do more with more connections. With the pulse and the six of the
+# index, four API processes and a worker stay below the 100 that PostgreSQL allows by default.
+WRITERS = 4
 READERS = 8
 # A server that does not answer is told to the client within two seconds (`Pulse` sees to what
 # is under way already); waiting for a connection that others hold ends a little earlier.
