@@ -42,7 +42,8 @@ def nearest_similarities(
         InvalidInput: ``query`` has another dimension than the model's vectors.
     """
     model = origin.model
-    if model is None or not origin.generation or not view.chunks.embedded.any():
+    there = view.chunks.embedded & view.chunks.alive
+    if model is None or not origin.generation or not there.any():
         return None
     if query.shape != (model.dimension,):
         raise InvalidInput(f"a query vector of {model.name} has {model.dimension} dimensions")
@@ -50,7 +51,7 @@ def nearest_similarities(
     kinds = view.units.kind[view.chunks.unit]
     for name, members in _SPACES.items():
         codes = [RECALLED_KINDS.index(kind) for kind in members]
-        chosen = np.isin(kinds, codes) & view.chunks.embedded & view.chunks.alive
+        chosen = np.isin(kinds, codes) & there
         if not chosen.any():
             continue
         try:

@@ -169,5 +169,5 @@ def test_the_rows_equal_a_dict_for_long(database: IndexDatabase) -> None:
             database.empty()
             return StoreMachine(HeldRows(database, pool, PROJECT))
 
-        many = settings(SETTINGS, max_examples=120, stateful_step_count=25)
+        many = settings(SETTINGS, max_examples=40, stateful_step_count=25)
         run_state_machine_as_test(machine, settings=many)
