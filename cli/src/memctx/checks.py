@@ -8,50 +8,23 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from memctx.commands.program import own_version
+from memctx.errors import NotInstalled
+from memctx.findings import Check, State, ok
+from memctx.hub_checks import hub_checks
 from memctx.run import Run
-from memory_core.errors import ContextError, Forbidden, ModelMissing, Unauthorized
+from memory_core.errors import ContextError, ModelMissing
 from sync_agent import config
 from sync_agent.config_layers import ENV_FILE, open_to_others, upward
-
-if TYPE_CHECKING:
-    from sync_agent import documents as doc
+from sync_agent.errors import InvalidConfig
 
 MIB = 1024 * 1024
 LEAST_FREE = 100 * MIB
 LOW_FREE = 1024 * MIB
-SKEW_SECONDS = 60
-PENDING_LIMIT = 1_000
 # WAL-reset bug: two connections that write and checkpoint at once could lose commits.
 WAL_RESET_FROM, WAL_RESET_TO = (3, 7, 0), (3, 51, 2)
-
-
-class State(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one check found, and what mends it."""
-
-    name: str
-    state: State
-    detail: str
-    mend: str = ""
-
-
-def ok(name: str, detail: str) -> Check:
-    """Returns a check with nothing to mend."""
-    return Check(name, State.OK, detail)
 
 
 def all_checks(run: Run) -> Iterator[Check]:
@@ -62,7 +35,11 @@ def all_checks(run: Run) -> Iterator[Check]:
     yield from _guarded("disk", _disk())
     yield from _guarded("model", _model())
     yield from _guarded("configuration", _configuration(run))
-    yield from _guarded("hub", _hub(run))
+    yield from _guarded("servers", _servers())
+    about_hub = list(_guarded("hub", hub_checks(run)))
+    yield from about_hub
+    if any(check.name == "hub" and check.state is State.FAIL for check in about_hub):
+        yield from _guarded("database", _database())
 
 
 def _guarded(name: str, check: Iterator[Check]) -> Iterator[Check]:
@@ -157,57 +134,25 @@ def _configuration(run: Run) -> Iterator[Check]:
         )
 
 
-def _hub(run: Run) -> Iterator[Check]:
+def _servers() -> Iterator[Check]:
+    """Looks at what a team's hub on this machine stands on; nothing where there is none."""
+    from memctx import embedded  # noqa: PLC0415 - loads the hub's settings
+
     try:
-        ready = run.client.ready()
-    except ContextError as error:
-        start = "memctx serve" if run.config.url.loopback else "check MEMCTX_URL"
-        yield Check("hub", State.FAIL, error.detail, start)
-        yield from _database()
+        weak = embedded.weak_secret()
+        found = embedded.probe_servers()
+    except NotInstalled:
         return
-    yield ok("hub", f"{run.config.url} answers, {ready.get('status')}")
-    yield from _clock(run)
-    if run.config.api_key is None:
+    except InvalidConfig as error:
+        yield Check("settings", State.FAIL, error.detail, "memctx config show")
         return
-    try:
-        next(run.client.projects.list(limit=1), None)
-        yield ok("key", "the hub takes it")
-        yield from _status(run.client.status())
-    except Unauthorized:
-        source = run.config.settings["MEMCTX_API_KEY"].source
-        yield Check(
-            "key", State.FAIL, f"the hub does not take the key of {source}", "memctx keys create"
-        )
-    except Forbidden:
-        yield ok("index", "not shown: the key has not the scope admin")
-
-
-def _clock(run: Run) -> Iterator[Check]:
-    theirs = run.client.clock()
-    if theirs is None:
-        return
-    skew = abs(theirs - time.time())
-    if skew > SKEW_SECONDS:
-        detail = f"this machine's clock and the hub's are {skew:.0f} s apart"
-        yield Check("clock", State.WARN, detail, "set the clocks by NTP")
-    else:
-        yield ok("clock", "agrees with the hub's")
-
-
-def _status(status: doc.Status) -> Iterator[Check]:
-    if status["version"] != own_version():
-        detail = f"the hub is {status['version']}, this client {own_version()}"
-        yield Check("version", State.WARN, detail, "install the same version on both")
-    for part in status["degraded"]:
-        yield Check(part["part"], State.WARN, f"{part['part']} is degraded", part["mend"])
-    pending = sum(each["pending"] for each in status["index"])
-    dead = sum(each["dead"] for each in status["index"])
-    if pending > PENDING_LIMIT:
-        yield Check("index", State.WARN, f"{pending} entries wait to be indexed", "memctx status")
-    else:
-        yield ok("index", f"{pending} entries wait to be indexed")
-    if dead:
-        yield Check("index", State.WARN, f"{dead} records cannot be indexed", "memctx rebuild")
+    if weak is not None:
+        yield Check("secrets", State.FAIL, weak, "./setup.sh --docker")
+    elif found:
+        yield ok("secrets", "no secret is a default or easy to guess")
+    for probe in found:
+        state = State.FAIL if probe.mend else State.OK
+        yield Check(probe.name, state, probe.detail, probe.mend)
 
 
 def _database() -> Iterator[Check]:

@@ -74,9 +74,10 @@ class Run:
         return self._open.enter_context(client)
 
     @contextmanager
-    def hub_or_embedded(self) -> Iterator[HubClient]:
+    def hub_or_embedded(self, *, new_data: bool = False) -> Iterator[HubClient]:
         """Yields a client of the hub; where none runs on this machine, one is started for the
-        command, on this machine's data and without a way in for others.
+        command, on this machine's data and without a way in for others. ``new_data`` begins
+        with an empty hub where there is no data yet.
 
         Raises:
             HubUnreachable: none answers, and there is no data here to start one on.
@@ -89,7 +90,8 @@ class Run:
             self.patient_client(0.2).ready()
         except HubUnreachable:
             data = data_directory()
-            if not self.config.url.loopback or not (data / "hub.db").is_file():
+            is_there = new_data or (data / "hub.db").is_file()
+            if not self.config.url.loopback or not is_there:
                 raise
         else:
             yield self.patient_client(2.0)

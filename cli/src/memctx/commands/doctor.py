@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memctx.checks import Check, State, all_checks
+from memctx.checks import all_checks
 from memctx.cli import Command
 from memctx.errors import Failed
+from memctx.findings import Check, State
 from memctx.run import Run
 from memctx.terminal import one_line
 

@@ -14,12 +14,13 @@ from memctx.times import short_time, time_option
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+MAX_OVERLAP_HOURS = 30 * 24
 SCOPES = click.Choice(("read", "write", "admin"))
 
 
 @click.group(cls=Group)
 def keys() -> None:
-    """List, create and revoke API keys. Needs the scope admin."""
+    """List, create, replace and revoke API keys. Needs the scope admin."""
 
 
 @keys.command("list")
@@ -34,11 +35,13 @@ def list_(run: Run) -> None:
             ", ".join(k["scopes"]),
             ", ".join(k["projects"] or ["all"]),
             short_time(k["expires_at"]),
+            short_time(k["last_used_at"]),
+            "revoked" if k["revoked_at"] else "",
             k["id"],
         )
         for k in found
     ]
-    columns = ("name", "owner", "scopes", "projects", "expires", "id")
+    columns = ("name", "owner", "scopes", "projects", "expires", "last used", "state", "id")
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
 
 
@@ -71,6 +74,32 @@ def create(
         body["expires_at"] = expires
     made = run.client.keys.create(body)
     run.out.note(f"key {made['id']} for {made['owner']}: it is shown only now")
+    run.out.finish(cast("JsonValue", made), human=lambda: run.out.text(made.get("key", "")))
+
+
+@keys.command("rotate")
+@click.argument("key")
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, MAX_OVERLAP_HOURS),
+    default=24,
+    show_default=True,
+    metavar="HOURS",
+    help="How long the old one goes on; 0 ends it now.",
+)
+@click.option("--expires", type=time_option, metavar="TIME", help="When the new one ends.")
+@click.pass_obj
+def rotate(run: Run, key: str, overlap: float, expires: str | None) -> None:
+    """Replace a key by a new one of the same rights; prints it, once. KEY is the old one's id.
+
+    Both work for the overlap, so that every place that holds the old one can be changed.
+    """
+    body: dict[str, JsonValue] = {"overlap_seconds": round(overlap * 3600)}
+    if expires:
+        body["expires_at"] = expires
+    made = run.client.keys.rotate(key, body)
+    ends = short_time(made["replaces"]["expires_at"])
+    run.out.note(f"key {made['id']} replaces {key}, which ends {ends}: it is shown only now")
     run.out.finish(cast("JsonValue", made), human=lambda: run.out.text(made.get("key", "")))
 
 
