@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from memctx.errors import NotInstalled
 from sync_agent.channel import Channel, Retry
 from sync_agent.client import HubClient
 from sync_agent.errors import InvalidConfig
+from sync_agent.streams import lines
 from sync_agent.url import HubUrl
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ def hub_settings(
     port: int | None = None,
     data_dir: Path | None = None,
     api_key: str | None = None,
+    role: str | None = None,
 ) -> Settings:
     """Returns the hub's settings; what is given wins over files and environment.
 
@@ -64,9 +69,26 @@ def hub_settings(
     with _hub_code():
         from context_api.settings import SettingsError, load  # noqa: PLC0415
     try:
-        return load(host=host, MEMCTX_PORT=port, data_dir=data_dir, api_key=api_key)
+        return load(host=host, MEMCTX_PORT=port, data_dir=data_dir, api_key=api_key, role=role)
     except SettingsError as error:
         raise InvalidConfig(str(error)) from error
+
+
+def keyless_settings(*, data_dir: Path | None = None, role: str | None = None) -> Settings:
+    """Returns the hub's settings for a process that answers nobody and so needs no key.
+
+    It is given one that nobody knows: a container that only migrates or indexes need not hold
+    the team's.
+
+    Raises:
+        InvalidConfig: a setting cannot be used.
+        NotInstalled: the hub is not part of this installation.
+    """
+    return hub_settings(host=LOOPBACK, data_dir=data_dir, api_key=_unknown_key(), role=role)
+
+
+def _unknown_key() -> str:
+    return f"mctx_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
 
 
 def migrate(settings: Settings) -> str:
@@ -76,23 +98,33 @@ def migrate(settings: Settings) -> str:
         Busy: a hub uses the data.
         InvalidConfig: the database is newer than this version.
     """
+    if settings.is_server:
+        return _upgrade(settings)
     with _hub_code():
         from context_api.adapters import data_dir  # noqa: PLC0415
         from context_api.adapters.sql.schema import REVISION  # noqa: PLC0415
         from context_migration.state import is_current  # noqa: PLC0415
     with data_dir.opened(settings.data_dir):
-        if is_current(settings.database):
-            return REVISION
-        with _hub_code():
-            from context_migration import runner  # noqa: PLC0415
-        try:
-            return runner.upgrade(settings.database)
-        except runner.SchemaTooNewError as error:
-            raise InvalidConfig(str(error)) from error
+        return REVISION if is_current(settings.database) else _upgrade(settings)
+
+
+def _upgrade(settings: Settings) -> str:
+    with _hub_code():
+        from context_migration import runner  # noqa: PLC0415
+    try:
+        return runner.upgrade(settings.database)
+    except runner.SchemaTooNewError as error:
+        raise InvalidConfig(str(error)) from error
 
 
 def serve(settings: Settings) -> int:
-    """Runs the hub until it is told to stop and returns its exit status."""
+    """Runs the hub, or the part of it that the role names, until it is told to stop.
+
+    Returns the exit status. A team's database is not migrated here: the hub's role there may
+    not change tables, `memctx migrate` does it as their owner.
+    """
+    # As the first process of a container it would not heed a signal that nobody handles.
+    signal.signal(signal.SIGTERM, _leave)
     with _hub_code():
         from context_api.model_loading import ModelLoader  # noqa: PLC0415
 
@@ -100,8 +132,14 @@ def serve(settings: Settings) -> int:
         # The model loads while the rest of the hub is imported.
         loader.begin()
         from context_api import main  # noqa: PLC0415
-    migrate(settings)
+    if not settings.is_server:
+        migrate(settings)
     return main.run(settings, loader)
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    """Ends a hub that has not started to listen."""
+    sys.exit(0)
 
 
 @contextmanager
@@ -115,7 +153,7 @@ def started_hub() -> Iterator[HubClient]:
         Busy: another hub uses the data.
         NotInstalled: the hub is not part of this installation.
     """
-    key = f"mctx_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+    key = _unknown_key()
     settings = hub_settings(host=LOOPBACK, port=0, api_key=key)
     migrate(settings)
     with _hub_code():
@@ -154,3 +192,81 @@ async def _serve(settings: Settings, bound: socket.socket, started: Future[HubSe
     server = HubServer(app, lambda: started.set_result(server))
     async with app.router.lifespan_context(app):
         await server.serve(sockets=[bound])
+
+
+def rehearse_restore(tenant_id: str, pieces: Iterable[bytes]) -> dict[str, Any]:
+    """Restores one tenant's export into a scratch database and says what came of it.
+
+    The answer is that of `context_api.application.backup.rehearse`.
+
+    Raises:
+        InvalidInput, Conflict: it is no whole export.
+        NotInstalled: the hub is not part of this installation.
+    """
+    with _hub_code():
+        from context_migration import runner  # noqa: PLC0415
+    with TemporaryDirectory(prefix="memctx-verify-") as folder:
+        url = f"sqlite+aiosqlite:///{folder}/hub.db"
+        runner.upgrade(url)
+        return asyncio.run(_rehearse(url, tenant_id, pieces))
+
+
+async def _rehearse(url: str, tenant_id: str, pieces: Iterable[bytes]) -> dict[str, Any]:
+    from context_api.adapters.sql.dialect import open_database  # noqa: PLC0415
+    from context_api.adapters.sql.unit_of_work import SqlUnitOfWork  # noqa: PLC0415
+    from context_api.application.backup import rehearse  # noqa: PLC0415
+
+    async def exported() -> AsyncIterator[bytes]:
+        for line in lines(pieces):
+            yield line
+
+    database = open_database(url)
+    try:
+        return await rehearse(SqlUnitOfWork(database), tenant_id, exported())
+    finally:
+        await database.dispose()
+
+
+class ServerFault(NamedTuple):
+    """A part of a team's hub, what was found, and what mends it; empty where it is well."""
+
+    name: str
+    detail: str
+    mend: str
+
+
+def probe_servers() -> list[ServerFault]:
+    """Looks at the servers that the settings of this machine's hub name; none without them.
+
+    Raises:
+        InvalidConfig: a setting cannot be used.
+        NotInstalled: the hub is not part of this installation.
+    """
+    settings = hub_settings()
+    if not settings.is_server:
+        return []
+    with _hub_code():
+        from context_api.adapters import probing  # noqa: PLC0415
+    found = [asyncio.run(probing.probe_database(settings.database))]
+    if settings.chroma_url:
+        token = settings.chroma_token.get_secret_value() if settings.chroma_token else None
+        found.append(probing.probe_chroma(settings.chroma_url, token))
+    if redis_url := settings.redis_url.get_secret_value():
+        found.append(probing.probe_redis(redis_url))
+    return [ServerFault(probe.name, probe.detail, probe.mend) for probe in found]
+
+
+def weak_secret() -> str | None:
+    """Returns which secret of this machine's hub anybody could guess, if it serves a team."""
+    settings = hub_settings()
+    with _hub_code():
+        from context_api.domain.weak_secrets import refuse_weak  # noqa: PLC0415
+    secret = {
+        "MEMCTX_API_KEY": settings.api_key,
+        "MEMCTX_DATABASE_URL": settings.database_url,
+        "MEMCTX_REDIS_URL": settings.redis_url,
+        "MEMCTX_CACHE_SECRET": settings.cache_secret,
+        "MEMCTX_CHROMA_TOKEN": settings.chroma_token,
+    }
+    values = {name: value.get_secret_value() if value else None for name, value in secret.items()}
+    return refuse_weak(values, embedded=not settings.is_server)

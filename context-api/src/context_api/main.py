@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from context_api import bootstrap
 from context_api.http import logs
-from context_api.http.app import create_app
+from context_api.http.app import HEALTH_ONLY, ROUTERS, create_app
 from context_api.http.options import HttpOptions
 from context_api.http.protocol import BoundedProtocol
 from context_api.model_loading import ModelLoader
@@ -41,8 +41,12 @@ def http_options(settings: Settings) -> HttpOptions:
 
 
 def build_app(settings: Settings, loader: ModelLoader | None = None) -> FastAPI:
-    """Returns the application; its lifespan starts and stops all that it needs."""
-    return create_app(lambda: bootstrap.running(settings, loader), http_options(settings))
+    """Returns the application; its lifespan starts and stops all that it needs.
+
+    That of a worker says only how it is.
+    """
+    routers = HEALTH_ONLY if settings.role == "worker" else ROUTERS
+    return create_app(lambda: bootstrap.running(settings, loader), http_options(settings), routers)
 
 
 class HubServer(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""``memctx serve``, ``status``, ``stop`` and ``migrate``."""
+"""``memctx serve``, ``status`` and ``stop``."""
 
 from __future__ import annotations
 
@@ -145,15 +145,3 @@ def _print_status(run: Run, found: doc.Status) -> None:
     )
     for part in found["degraded"]:
         run.out.warn(f"{part['part']} is degraded; {part['mend']}")
-
-
-@click.command(cls=Command)
-@_DATA_DIR
-@click.pass_obj
-def migrate(run: Run, *, data_dir: Path | None) -> None:
-    """Bring the database to this version's schema; `memctx serve` does it by itself."""
-    from memctx import embedded  # noqa: PLC0415
-
-    revision = embedded.migrate(embedded.hub_settings(data_dir=data_dir))
-    run.out.note(f"the database is at revision {revision}")
-    run.out.finish({"revision": revision})
