@@ -19,6 +19,9 @@ VARIABLES = (
     Variable("POSTGRES_APP_PASSWORD", "", "memctx_app: API and workers, under row-level security."),
     Variable("REDIS_PASSWORD", "", "memctx: Redis' only user."),
     Variable(
+        "POSTGRES_REPLICA_PASSWORD", "", "memctx_replica, with docker-compose.replica.yml only."
+    ),
+    Variable(
         "HUB_BIND", "127.0.0.1", "Address of this machine on which the API's port is published."
     ),
     Variable("HUB_CPUS", "1", "Processors that one container may use; no more than there are."),
@@ -27,6 +30,12 @@ VARIABLES = (
     Variable("POSTGRES_IMAGE", "postgres:15-bookworm", "Image of PostgreSQL."),
     Variable("REDIS_IMAGE", "redis:7-bookworm", "Image of Redis."),
     Variable("CHROMA_IMAGE", "chromadb/chroma:1.5.9", "Image of Chroma, no older than 1.5.9."),
+    Variable("DEBIAN_IMAGE", "debian:bookworm-slim", "Image of PgBouncer and TLS."),
+    Variable(
+        "TLS_FOLDER", "./infrastructure/tls/certificates", "Holds fullchain.pem, privkey.pem."
+    ),
+    Variable("TLS_BIND", "0.0.0.0", "Address on which docker-compose.tls.yml listens."),  # noqa: S104
+    Variable("TLS_PORT", "443", "Port on which docker-compose.tls.yml listens."),
     Variable("PIP_INDEX_URL", "", "Package index for the build, if not the usual one."),
     Variable("PIP_EXTRA_INDEX_URL", "", "A second package index for the build."),
 )

@@ -6,8 +6,6 @@
 : "${here:?}" "${port:?}" "${called_from:?}" "${start:?}"
 
 readonly healthy_within=240
-# The database must be well before its roles get their passwords, and these before the rest.
-readonly services='postgres redis chroma api worker'
 compose=()
 
 check_docker() {
@@ -39,6 +37,11 @@ env_value() {
   sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*[\"']\{0,1\}\([^\"'#[:space:]]*\).*/\2/p" .env | tail -n 1
 }
 
+# Prints the files that Compose reads; the environment wins over .env.
+compose_files() {
+  printf '%s\n' "${COMPOSE_FILE:-$(env_value COMPOSE_FILE)}"
+}
+
 random_hex() {
   od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'
 }
@@ -50,9 +53,10 @@ random_key() {
 
 # Makes .env, or appends the names it lacks. What is there is never changed.
 write_docker_env() {
-  local added='' name value given
+  local added='' name value given replica=
+  case $(compose_files) in *replica*) replica=POSTGRES_REPLICA_PASSWORD ;; esac
   for name in MEMCTX_API_KEY POSTGRES_PASSWORD POSTGRES_OWNER_PASSWORD POSTGRES_APP_PASSWORD \
-    REDIS_PASSWORD MEMCTX_CACHE_SECRET MEMCTX_PORT MEMCTX_URL HUB_CPUS; do
+    REDIS_PASSWORD MEMCTX_CACHE_SECRET MEMCTX_PORT MEMCTX_URL HUB_CPUS $replica; do
     given=$(env_value "$name")
     if [ -n "$given" ]; then
       check_secret "$name" "$given"
@@ -169,16 +173,20 @@ END
 }
 
 setup_docker() {
-  local log
+  local log services
   check_docker
   write_docker_env
+  # migrate comes and goes, in the image of the API.
+  services=$("${compose[@]}" config --services | grep -vx migrate) ||
+    fail 'the compose files cannot be used; docker-compose config says why'
   if [ -n "$model_path" ]; then
     mkdir -p .memctx-data/models/given
     chmod 700 .memctx-data
     cp -R "$model_path" .memctx-data/models/given/ || fail "the model cannot be copied from $model_path"
   fi
   log=$(mktemp "${TMPDIR:-/tmp}/memctx-docker.XXXXXX")
-  run_compose 'building the images (minutes the first time)' build api worker
+  # shellcheck disable=SC2086 # words
+  run_compose 'building the images (minutes the first time)' build $services
   if [ "$start" = none ]; then
     rm -f "$log"
     say 'built; start it with: ./setup.sh --docker'

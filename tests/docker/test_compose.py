@@ -27,6 +27,7 @@ from tests.docker.compose import (
 from tools import containers, reference
 
 SERVICES = services()
+REPLICA = {"POSTGRES_REPLICA_PASSWORD": "replica-of-the-tests"}
 SETTINGS = {one.names[0] for one in reference.settings(Settings)}
 
 # Settings that make no sense in the containers, and why.
@@ -201,8 +202,12 @@ def test_compose_takes_the_file(path: Path) -> None:
     for program in found:
         done = subprocess.run(
             [*program, *files, "config"],
-            cwd=ROOT, env={**os.environ, **SECRETS}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, **SECRETS, **REPLICA},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, (program, done.stderr)
         assert "app-of-the-tests" in done.stdout
 

@@ -20,12 +20,15 @@ TOOLS = (
     "kill", "mkdir", "mktemp", "od", "rm", "sed", "sleep", "tail", "tr",
 )  # fmt: skip
 
+BUILD = "compose build postgres redis chroma api worker"
+
 DOCKER = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >>"$ASKED"
 case "$1 ${2:-}" in
   "info "*) echo 2 ;;
   "inspect "*) echo healthy ;;
   "compose ps") echo 0123456789ab ;;
+  "compose config") printf '%s\\n' postgres redis chroma migrate api worker ;;
 esac
 """
 
@@ -85,7 +88,7 @@ def test_it_builds_starts_and_says_what_to_type(clone: Clone) -> None:
     done = clone.setup()
     assert done.returncode == 0, done.stderr
     steps = [line for line in clone.asked if re.match(r"compose (build|up|exec)", line)]
-    assert steps[:2] == ["compose build api worker", "compose up -d postgres"]
+    assert steps[:2] == [BUILD, "compose up -d postgres"]
     assert steps[2].startswith("compose exec -T postgres psql")
     assert steps[3:] == ["compose up -d"]
     assert f"http://127.0.0.1:{clone.port}" in done.stdout
@@ -104,6 +107,7 @@ def test_env_is_private_and_random(clone: Clone, tmp_path: Path) -> None:
     other = Clone(tmp_path / "other")
     other.has("docker", DOCKER)
     assert other.setup("--no-start").returncode == 0
+    assert "POSTGRES_REPLICA_PASSWORD" not in clone.env
     values = [clone.env[name] for name in SECRETS] + [other.env[name] for name in SECRETS]
     assert len(set(values)) == len(values)
     assert all(len(value) >= 32 for value in values)
@@ -135,6 +139,12 @@ def test_missing_names_are_appended_to_an_env_that_is_there(clone: Clone) -> Non
     assert clone.env["POSTGRES_APP_PASSWORD"]
 
 
+def test_a_replica_gets_a_password_of_its_own(clone: Clone) -> None:
+    clone.env_file.write_text("COMPOSE_FILE=docker-compose.yml:docker-compose.replica.yml\n")
+    assert clone.setup("--no-start").returncode == 0
+    assert len(clone.env["POSTGRES_REPLICA_PASSWORD"]) >= 32
+
+
 @pytest.mark.parametrize("value", ["changeme-changeme-x", "tooshort1", "a/b@c:d-0123456789"])
 def test_a_weak_or_unusable_secret_is_refused(clone: Clone, value: str) -> None:
     clone.env_file.write_text(f"POSTGRES_APP_PASSWORD={value}\n")
@@ -149,7 +159,7 @@ def test_no_start_builds_only(clone: Clone) -> None:
     done = clone.setup("--no-start")
     assert done.returncode == 0, done.stderr
     assert not [line for line in clone.asked if " up " in line]
-    assert "compose build api worker" in clone.asked
+    assert BUILD in clone.asked
 
 
 def test_without_docker_it_says_how_to_get_it(tmp_path: Path) -> None:

@@ -24,3 +24,19 @@ SELECT format('ALTER DATABASE %I OWNER TO memctx_owner', current_database()),
 \gexec
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO memctx_app;
+
+-- For connections that set no limits of their own, or whose pooler keeps those to itself.
+ALTER ROLE memctx_app SET statement_timeout = '60s';
+ALTER ROLE memctx_app SET lock_timeout = '2s';
+ALTER ROLE memctx_app SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE memctx_app SET jit = off;
+
+-- Only docker-compose.replica.yml gives this password, to who may copy everything.
+\getenv replica_password POSTGRES_REPLICA_PASSWORD
+\if :{?replica_password}
+SELECT 'CREATE ROLE memctx_replica'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_replica')
+\gexec
+ALTER ROLE memctx_replica LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS
+  PASSWORD :'replica_password';
+\endif
