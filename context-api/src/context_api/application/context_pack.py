@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from string import ascii_letters, digits
+from typing import cast
 
-from context_api.application.indexing import reach
+from context_api.application.caching import Computed
 from context_api.application.ports import ContextLoad, Records, Window
 from context_api.application.requests import (
     CheckpointFilter,
@@ -12,13 +15,13 @@ from context_api.application.requests import (
     PatternFilter,
     SessionFilter,
 )
-from context_api.application.searching import ask, degraded
+from context_api.application.searching import ask, degraded, reached, still
 from context_api.application.services import Services
+from context_api.application.standing import answer_key, is_whole
 from context_api.application.viewing import project_named, viewer_of
 from context_api.domain.caller import READ, Caller
 from memory_core.clock import now
 from memory_core.errors import ContextError
-from memory_core.framing import new_nonce
 from memory_core.ids import uuid7
 from memory_core.recall import pipeline as recall
 from memory_core.recall.documents import happened_at, text_of, title_of
@@ -32,61 +35,120 @@ CHECKPOINTS = 4
 PATTERNS = 12
 CANDIDATES = 100
 
+_KEPT_ONLY = frozenset({"nonce", "scores"})
+
 
 async def build(services: Services, caller: Caller, request: ContextRequest) -> Document:
     """Returns the notes that fit the budget, most useful first, and keeps what it gave out.
 
     First where work stopped, then what answers the question, lessons of this project and the
     team, the last session, and earlier states. ``nothing_relevant`` says that the question
-    found nothing, or that nothing is known at all.
+    found nothing, or that nothing is known at all. An equal request gets the kept pack until
+    something is written or indexed, under a nonce and a ``recall_id`` of its own.
 
     Raises:
         ProjectNotFound: there is no such project for the caller.
     """
     caller.require(READ)
-    at = now()
+
+    async def look() -> list[Document]:
+        async with services.uow.glance(viewer_of(caller)) as records:
+            return await _projects(records, request.project)
+
+    moment = services.caches.moment()
+    projects = await look()
+    asked = request.model_dump(mode="json", exclude={"project"})
+    key = answer_key("context", services, caller, projects, asked=asked, moment=moment)
+
+    async def compute() -> Computed:
+        standing = await reached(services, caller.tenant_id, projects)
+        document, answer = await _made(services, caller, request, projects, moment)
+        lasting = is_whole(standing, answer) and standing.is_complete
+        return Computed(document, lasting and await still(services, caller, standing, look))
+
+    made = await services.caches.answer(key, compute)
+    recall_id = uuid7()
+    loads = _loads(made, recall_id, str(projects[0]["id"]), caller.actor)
+    return {
+        **{name: value for name, value in made.items() if name not in _KEPT_ONLY},
+        "text": str(made["text"]).replace(f'nonce="{made["nonce"]}"', f'nonce="{_new_nonce()}"'),
+        "recall_id": recall_id,
+        "recall_kept": await _keep(services, caller, loads),
+    }
+
+
+async def _projects(records: Records, name: str) -> list[Document]:
+    """Returns the project and the shared one, if it is there."""
+    project = await project_named(records, name)
+    shared = await records.project(SHARED_PROJECT)
+    return [project, *([shared] if shared else [])]
+
+
+async def _made(
+    services: Services,
+    caller: Caller,
+    request: ContextRequest,
+    projects: Sequence[Document],
+    moment: str,
+) -> tuple[Document, recall.Answer]:
+    """Returns the pack with what of it is never shown, and the answer it rests on."""
     async with services.uow.read(viewer_of(caller)) as tx:
-        project = await project_named(tx.records, request.project)
-        shared = await tx.records.project(SHARED_PROJECT)
-        notes = await _standing(tx.records, request, [project, *([shared] if shared else [])])
-    answer = await _answers(services, caller, request, [project, *([shared] if shared else [])])
+        notes = await _standing(tx.records, request, projects)
+    answer = await _answers(services, caller, request, projects, moment)
     hits = [
         _note(hit.ref, hit.document, Reason.ANSWER, hit.score, hit.span[0]) for hit in answer.hits
     ]
     wanted = [*notes[:1], *hits, *notes[1:]] if _starts_with_state(notes) else [*hits, *notes]
+    nonce = _new_nonce()
     packed = pack(
         _of_kinds(wanted, request.kinds),
         budget=request.budget_tokens,
-        project=str(project["slug"]),
-        now=at,
-        nonce=new_nonce(),
+        project=str(projects[0]["slug"]),
+        now=moment,
+        nonce=nonce,
     )
-    recall_id = uuid7()
-    loads = [
-        ContextLoad(
-            recall_id=recall_id,
-            position=position,
-            project_id=str(project["id"]),
-            kind=held.note.kind,
-            record_id=held.note.id,
-            reason=held.note.reason.value,
-            score=held.note.score,
-            tokens=held.tokens,
-            actor=caller.actor,
-            loaded_at=at,
-        )
-        for position, held in enumerate(packed.notes)
-    ]
-    return {
+    document: Document = {
         "text": packed.text,
         "items": [_shown(held) for held in packed.notes],
+        "scores": [held.note.score for held in packed.notes],
+        "nonce": nonce,
         "tokens_used": packed.tokens_used,
         "budget_tokens": request.budget_tokens,
-        "recall_id": recall_id,
-        "recall_kept": await _keep(services, caller, loads),
         "nothing_relevant": not packed.notes or (bool(request.query.strip()) and not hits),
         **degraded(answer),
     }
+    return document, answer
+
+
+def _new_nonce() -> str:
+    """Returns a nonce of 72 random bits.
+
+    Letters and digits take turns, so that its estimated size, and with it what fits into a
+    pack, is always the same.
+    """
+    return "".join(secrets.choice(letters) for letters in (ascii_letters, digits) * 8)
+
+
+def _loads(made: Document, recall_id: str, project_id: str, actor: str) -> list[ContextLoad]:
+    """Returns what a pack gives out, item by item."""
+    items = cast("list[dict[str, str]]", made["items"])
+    scores = cast("list[float | None]", made["scores"])
+    at = now()
+    return [
+        ContextLoad(
+            recall_id=recall_id,
+            position=position,
+            project_id=project_id,
+            kind=item["kind"],
+            record_id=item["id"],
+            reason=item["reason"],
+            score=score,
+            tokens=int(item["tokens"]),
+            actor=actor,
+            loaded_at=at,
+        )
+        for position, (item, score) in enumerate(zip(items, scores, strict=True))
+    ]
 
 
 def _starts_with_state(notes: Sequence[Note]) -> bool:
@@ -126,9 +188,12 @@ def _quality(lesson: Document) -> float:
 
 
 async def _answers(
-    services: Services, caller: Caller, request: ContextRequest, projects: Sequence[Document]
+    services: Services,
+    caller: Caller,
+    request: ContextRequest,
+    projects: Sequence[Document],
+    moment: str,
 ) -> recall.Answer:
-    await reach(services, caller.tenant_id, projects)
     return await ask(
         services,
         caller,
@@ -142,6 +207,7 @@ async def _answers(
             limit=HITS,
             min_score=services.min_score,
             asker=caller.actor,
+            now=moment,
         ),
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from context_api.application import query_vectors
+from context_api.application.caching import Computed
 from context_api.application.indexes import INSTALL_MODEL
 from context_api.application.indexing import reach
 from context_api.application.ports import Records, Window
 from context_api.application.requests import MAX_PROJECTS, SearchRequest
 from context_api.application.services import Services
+from context_api.application.standing import Standing, answer_key, is_whole, standing_of
 from context_api.application.viewing import project_named, viewer_of
 from context_api.domain.caller import READ, Caller
 from memory_core.errors import InvalidInput
@@ -24,7 +27,8 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
     """Returns what answers a question, best first, or that nothing relevant is known.
 
     A write that was answered before the call is found by its words; ``degraded`` names parts
-    of recall that were missing.
+    of recall that were missing. An equal question gets the kept answer until something is
+    written or indexed, at most `caching.BUCKET_S` seconds; with ``explain`` it never does.
 
     Raises:
         ProjectNotFound: a named project is not there for the caller.
@@ -34,37 +38,57 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
     started = time.perf_counter()
     if request.as_of is not None and len(request.projects) != 1:
         raise InvalidInput("as_of is a position in one project's log; name exactly one project")
-    async with services.uow.glance(viewer_of(caller)) as records:
-        projects = await scope_of(records, request.projects)
-    indexed = await reach(services, caller.tenant_id, projects)
-    answer = await ask(
-        services,
-        caller,
-        recall.SearchRequest(
-            query=request.query,
-            scopes=[recall.Scope(str(project["id"])) for project in projects],
-            chosen=RecordFilter(
-                kinds=frozenset(request.kinds),
-                tags=frozenset(request.tags),
-                all_tags=request.tags_match == "all",
-                since=request.since,
-                until=request.until,
-                as_of=request.as_of,
-            ),
-            limit=request.limit,
-            min_score=services.min_score if request.min_score is None else request.min_score,
-            explain=request.explain,
-            asker=caller.actor,
+
+    async def look() -> list[Document]:
+        async with services.uow.glance(viewer_of(caller)) as records:
+            return await scope_of(records, request.projects)
+
+    moment = services.caches.moment()
+    projects = await look()
+    asked = request.model_dump(mode="json", exclude={"projects", "explain"})
+    key = answer_key("search", services, caller, projects, asked=asked, moment=moment)
+
+    async def compute() -> Computed:
+        standing = await reached(services, caller.tenant_id, projects)
+        answer = await ask(services, caller, _question(services, caller, request, standing, moment))
+        document = _document(answer, standing, explain=request.explain)
+        lasting = not request.explain and is_whole(standing, answer) and standing.is_complete
+        return Computed(document, lasting and await still(services, caller, standing, look))
+
+    document = await services.caches.answer(None if request.explain else key, compute)
+    return {**document, "took_ms": round(1e3 * (time.perf_counter() - started), 2)}
+
+
+def _question(
+    services: Services, caller: Caller, request: SearchRequest, standing: Standing, moment: str
+) -> recall.SearchRequest:
+    return recall.SearchRequest(
+        query=request.query,
+        scopes=[recall.Scope(position.project_id) for position in standing.positions],
+        chosen=RecordFilter(
+            kinds=frozenset(request.kinds),
+            tags=frozenset(request.tags),
+            all_tags=request.tags_match == "all",
+            since=request.since,
+            until=request.until,
+            as_of=request.as_of,
         ),
+        limit=request.limit,
+        min_score=services.min_score if request.min_score is None else request.min_score,
+        explain=request.explain,
+        asker=caller.actor,
+        now=moment,
     )
+
+
+def _document(answer: recall.Answer, standing: Standing, *, explain: bool) -> Document:
     return {
         "hits": [_shown(hit) for hit in answer.hits],
         "nothing_relevant": answer.nothing_relevant,
         **degraded(answer),
-        "indexed_seq": indexed,
-        "head": sum(int(str(project["head"])) for project in projects),
-        "took_ms": round(1e3 * (time.perf_counter() - started), 2),
-        **({"timings_ms": _rounded(answer)} if request.explain else {}),
+        "indexed_seq": standing.indexed,
+        "head": standing.head,
+        **({"timings_ms": _rounded(answer)} if explain else {}),
     }
 
 
@@ -72,14 +96,38 @@ async def ask(services: Services, caller: Caller, request: recall.SearchRequest)
     """Runs recall in a thread."""
     records = services.uow.recalled(viewer_of(caller))
     store = services.indexes.of(caller.tenant_id)
-    return await asyncio.to_thread(
+    embedder = services.indexes.embedder
+    wanted = await query_vectors.fetch(services.caches, embedder, caller.tenant_id, request.query)
+    answer = await asyncio.to_thread(
         recall.search,
         request,
         lexical=store,
         dense=store,
         records=records,
-        embedder=services.indexes.embedder,
+        embedder=embedder,
     )
+    if wanted:
+        await query_vectors.share(services.caches, embedder, caller.tenant_id, request.query)
+    return answer
+
+
+async def still(
+    services: Services,
+    caller: Caller,
+    standing: Standing,
+    look: Callable[[], Awaitable[Sequence[Document]]],
+) -> bool:
+    """Says if everything stands as it did, so that what was read meanwhile is of that moment."""
+    return standing == await standing_of(services, caller.tenant_id, await look())
+
+
+async def reached(services: Services, tenant_id: str, projects: Sequence[Document]) -> Standing:
+    """Returns where ``projects`` stand, after indexing the words that were missing."""
+    standing = await standing_of(services, tenant_id, projects)
+    if standing.needs_words:
+        await reach(services, tenant_id, projects)
+        standing = await standing_of(services, tenant_id, projects)
+    return standing
 
 
 async def scope_of(records: Records, names: Sequence[str]) -> list[Document]:
