@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,8 +21,10 @@ from context_api.adapters.vector.chroma import ChromaVectors
 from context_api.adapters.vector.naming import collection_name, space_metadata
 from context_api.application.index_care import mend_index, repair, verify
 from memory_core.errors import Corrupt, Unavailable
+from memory_core.records import Document
 from tests.context_api.adapters.vector.material import ListSource, item, until, vector
 from tests.support.servers.chroma import ChromaServer
+from tests.support.servers.finding import Unstartable, free_port, missing
 
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
@@ -161,3 +166,127 @@ def test_a_collection_made_for_other_vectors_is_corrupt_until_rebuilt(
         assert verify(index, source)["verdict"] == "damaged"
         assert mend_index(index, source)["done"] == "rebuild"
         assert source.held(index) == source.wanted()
+
+
+def garbage(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    chance = random.Random(1)
+    for start in range(0, len(data), 16_384):
+        data[start : start + 4096] = chance.randbytes(len(data[start : start + 4096]))
+    file.write_bytes(data)
+
+
+def half(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def gone(file: Path) -> None:
+    file.unlink()
+
+
+def mended(server: ChromaServer, source: ListSource) -> Document:
+    """Mends until it succeeds, as a worker does, starting the server when it has died."""
+    with connected(server) as index:
+        for _ in range(12):
+            try:
+                return mend_index(index, source)
+            except Unavailable:
+                assert server.process is not None
+                # A signal's end is seen a moment after the connection's.
+                with suppress(subprocess.TimeoutExpired):
+                    server.process.wait(0.5)
+                if server.process.poll() is not None:
+                    server.start()
+    pytest.fail("it was not mended")
+
+
+RUINS = [
+    ("data_level0.bin", garbage),
+    ("data_level0.bin", half),
+    ("header.bin", half),
+    ("index_metadata.pickle", half),
+    ("data_level0.bin", gone),
+]
+
+
+@pytest.mark.slow
+def test_a_ruined_graph_is_found_and_rebuilt_without_reading_it(own_server: ChromaServer) -> None:
+    """Some ruins answer wrongly, some with an error, and some end the server at each question."""
+    source = ListSource()
+    for number in range(1500):
+        source.add(str(number), f"text {number}")
+    with connected(own_server) as index:
+        repair(index, source)
+        assert verify(index, source)["verdict"] == "ok"
+    for file, ruin in RUINS:
+        own_server.stop(signal.SIGKILL)
+        ruined = [one for one in own_server.data.rglob(file) if one.stat().st_size > 0]
+        assert ruined
+        for one in ruined:
+            ruin(one)
+        own_server.start()
+        report = mended(own_server, source)
+        assert (report["done"], report["verdict"]) == ("rebuild", "ok"), (file, ruin)
+        with connected(own_server) as index:
+            assert source.held(index) == source.wanted()
+            assert verify(index, source)["verdict"] == "ok"
+
+
+@contextmanager
+def on_small_disk(folder: Path, size: str) -> Iterator[ChromaServer]:
+    """Runs a server over a tmpfs; where none can be mounted the test is skipped, or fails."""
+    server = ChromaServer(f"http://127.0.0.1:{free_port()}", folder)
+    server.data.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(server.data)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(f"no tmpfs can be mounted here: {done.stderr}")
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+    try:
+        server.start()
+        yield server
+    except Unstartable as error:
+        missing("Chroma", error)
+    finally:
+        server.stop(signal.SIGKILL)
+        subprocess.run(["umount", str(server.data)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Takes all space that is left."""
+    with file.open("wb", buffering=0) as ballast:
+        for size in (65_536, 4096, 512):
+            with suppress(OSError):
+                while True:
+                    ballast.write(b"\0" * size)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_noticed_and_mended_when_there_is_space(
+    tmp_path: Path, source: ListSource
+) -> None:
+    with on_small_disk(tmp_path / "chroma", "24m") as server:
+        for number in range(1500):
+            source.add(str(number), f"text {number}")
+        with connected(server) as index:
+            repair(index, source)
+            ballast = server.data / "ballast"
+            fill(ballast)
+            for number in range(1500, 4000):
+                source.add(str(number), f"text {number}")
+            with pytest.raises(Unavailable, match="disk is full"):
+                repair(index, source)
+            with pytest.raises(Unavailable, match="disk is full"):
+                index.check()
+            here = source.current.space(source, "session")
+            assert index.nearest(here, vector("text 0"), 1)[0][0] == "0", "reads go on"
+        ballast.unlink()
+        # Chroma 1.5.9 keeps a lock of the write that failed, and takes no other until it is
+        # started again; its heartbeat goes on all the while.
+        server.stop(signal.SIGKILL)
+        server.start()
+        assert mended(server, source)["verdict"] == "ok"
+        with connected(server) as index:
+            index.check()
+            assert source.held(index) == source.wanted()

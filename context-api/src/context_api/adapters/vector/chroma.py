@@ -21,6 +21,7 @@ from context_api.adapters.vector.chroma_answers import (
     metadata_text,
 )
 from context_api.adapters.vector.chroma_canary import CANARY, sings
+from context_api.adapters.vector.chroma_deaths import Deaths
 from context_api.adapters.vector.chroma_http import ChromaHttp, Gone, Patience
 from context_api.adapters.vector.naming import collection_name, space_metadata, space_of
 from context_api.application.vectors import Space, VectorItem
@@ -28,7 +29,7 @@ from memory_core.errors import Corrupt, Unavailable
 
 HNSW: Final = {
     "space": "cosine",
-    "ef_construction": 200,
+    "ef_construction": 100,
     "ef_search": 200,
     "max_neighbors": 16,
 }
@@ -62,7 +63,7 @@ class ChromaVectors:
         database: str = "default_database",
         connect_timeout: float = 0.5,
         read_timeout: float = 2.0,
-        bulk_timeout: float = 30.0,
+        bulk_timeout: float = 10.0,
         breaker: CircuitBreaker | None = None,
     ) -> None:
         """Makes the index; nothing is sent until it is used.
@@ -89,6 +90,7 @@ class ChromaVectors:
         self._search = Patience(read_timeout, _SEARCH_ATTEMPTS)
         self._bulk = Patience(bulk_timeout, _BULK_ATTEMPTS)
         self._ids: dict[Space, str] = {}
+        self._deaths = Deaths()
         self._limits: PreFlight | None = None
 
     def state(self) -> BreakerState:
@@ -188,6 +190,7 @@ class ChromaVectors:
         """
         self._ids.pop(space, None)
         self._drop(collection_name(space))
+        self._deaths.forget(space)
 
     def check(self) -> None:
         """Writes a new vector to a collection of its own and asks for it.
@@ -237,7 +240,8 @@ class ChromaVectors:
             if id_ is None:
                 return None
             try:
-                return act(id_)
+                with self._deaths.watching(space):
+                    return act(id_)
             except Gone:
                 self._ids.pop(space, None)
         if create:
@@ -247,7 +251,7 @@ class ChromaVectors:
     def _look_up(self, space: Space, *, create: bool) -> str | None:
         name = collection_name(space)
         if create:
-            found = self._made(name, space_metadata(space))
+            found = self._made(name, space_metadata(space), self._bulk)
         else:
             try:
                 path = f"{self._collections}/{name}"
@@ -259,7 +263,7 @@ class ChromaVectors:
         self._ids[space] = found.id
         return found.id
 
-    def _made(self, name: str, metadata: dict[str, str | int]) -> Collection:
+    def _made(self, name: str, metadata: dict[str, str | int], patience: Patience) -> Collection:
         body = {
             "name": name,
             "metadata": metadata,
@@ -267,7 +271,7 @@ class ChromaVectors:
             "get_or_create": True,
         }
         try:
-            answer = self._http.call("POST", self._collections, body, patience=self._bulk)
+            answer = self._http.call("POST", self._collections, body, patience=patience)
         except Gone as error:
             raise Unavailable("Chroma does not know the tenant or database") from error
         return self._http.read(Collection, answer)
@@ -286,7 +290,7 @@ class ChromaVectors:
         return self._http.read(Found, self._canary_call("query", body)).scores()
 
     def _canary_call(self, verb: str, body: object) -> bytes:
-        collection = self._made(CANARY, {"purpose": "health"})
+        collection = self._made(CANARY, {"purpose": "health"}, self._search)
         path = f"{self._collections}/{collection.id}/{verb}"
         try:
             return self._http.call("POST", path, body, patience=self._search)

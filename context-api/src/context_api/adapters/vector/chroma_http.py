@@ -48,6 +48,10 @@ class Gone(Exception):
     """What the path names is not there."""
 
 
+class Broken(NoAnswer):
+    """The connection broke while the server worked on the request: it may have died of it."""
+
+
 class _Refused(Exception):
     """The server answered with an error that may pass, such as a locked database."""
 
@@ -114,6 +118,7 @@ class ChromaHttp:
         Raises:
             Gone: the path names what is not there.
             Unavailable: no answer in time, or one that says that it cannot.
+            Broken: as Unavailable, and the connection broke in the middle of it.
             Corrupt: the index that was asked is damaged.
             InvalidInput: the server does not accept the request.
         """
@@ -139,15 +144,17 @@ class ChromaHttp:
     def _repeated(
         self, method: str, path: str, content: bytes | None, deadline: float, attempts: int
     ) -> bytes:
+        broken: Broken | None = None
         for attempt in range(1, attempts + 1):
             try:
                 return self._send(method, path, content, deadline)
             except (NoAnswer, _Refused) as error:
+                broken = error if isinstance(error, Broken) else broken
                 pause = _backoff(attempt)
                 if attempt == attempts or time.monotonic() + pause >= deadline:
                     if isinstance(error, _Refused):
                         raise Unavailable(str(error)) from error
-                    raise
+                    raise broken or error from None
             self._pause(pause)
         raise NoAnswer(f"{self._label} was not asked")
 
@@ -167,6 +174,8 @@ class ChromaHttp:
                         raise NoAnswer(f"{self._label} answers too slowly or too much")
         except httpx.TimeoutException as error:
             raise NoAnswer(f"{self._label} does not answer in time") from error
+        except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+            raise Broken(f"{self._label} broke the connection") from error
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self._label} does not answer: {type(error).__name__}") from error
         if not response.is_success:
