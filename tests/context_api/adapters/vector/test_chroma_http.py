@@ -40,6 +40,9 @@ def speaking(answer: Answer) -> Iterator[str]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             return
 
