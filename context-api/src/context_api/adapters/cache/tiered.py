@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from context_api.application.caching import Cache, CacheCounts, CacheKey, Counted
 
 _END = struct.Struct(">d")
+
+
+class _Together(Mapping[str, CacheCounts]):
+    """What became of the questions to both caches; errors and foreign values are the far one's."""
+
+    def __init__(self, asked: Counted, far: Cache) -> None:
+        self._asked = asked
+        self._far = far
+
+    def __getitem__(self, name: str) -> CacheCounts:
+        if name not in self._asked:
+            raise KeyError(name)
+        far = self._far.counts.get(name, CacheCounts())
+        return replace(self._asked[name], errors=far.errors, foreign=far.foreign)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._asked)
+
+    def __len__(self) -> int:
+        return len(self._asked)
 
 
 class TieredCache:
@@ -21,24 +42,10 @@ class TieredCache:
 
     def __init__(self, near: Cache, far: Cache, clock: Callable[[], float] = time.time) -> None:
         self._asked = Counted()
+        self.counts: Mapping[str, CacheCounts] = _Together(self._asked, far)
         self._near = near
         self._far = far
         self._clock = clock
-
-    @property
-    def counts(self) -> Mapping[str, CacheCounts]:
-        """What became of the questions to both together; errors are the far one's."""
-        return {
-            name: CacheCounts(
-                hits=own.hits,
-                misses=own.misses,
-                stores=own.stores,
-                errors=far.errors,
-                foreign=far.foreign,
-            )
-            for name, own in self._asked.items()
-            for far in [self._far.counts.get(name, CacheCounts())]
-        }
 
     @property
     def shared(self) -> bool:
