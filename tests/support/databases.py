@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -158,12 +158,21 @@ def _make_owner(server: PostgresServer) -> None:
             return
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def hub_database(request: pytest.FixtureRequest) -> Iterator[HubDatabase]:
-    """The databases of a test's hubs: files, then a server's."""
+@contextmanager
+def opened(request: pytest.FixtureRequest) -> Iterator[HubDatabase]:
+    """Yields the kind of database that a fixture's parameter names."""
     if request.param == "sqlite":
         yield Files()
         return
     made = OnServer(request.getfixturevalue("postgres_server"))
-    yield made
-    made.drop()
+    try:
+        yield made
+    finally:
+        made.drop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hub_database(request: pytest.FixtureRequest) -> Iterator[HubDatabase]:
+    """The databases of a test's hubs: files, then a server's."""
+    with opened(request) as database:
+        yield database

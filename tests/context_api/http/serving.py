@@ -51,7 +51,8 @@ class _Thread(threading.Thread):
     def __init__(self, folder: Path, bound: socket.socket, given: dict[str, Any]) -> None:
         super().__init__(name="hub")
         chosen = settings(folder, **given)
-        runner.upgrade(chosen.database)
+        if not chosen.database_url:
+            runner.upgrade(chosen.database)
         self.app = build_app(chosen)
         self.is_up = threading.Event()
         self.server = HubServer(self.app, self.is_up.set)
