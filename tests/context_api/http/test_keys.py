@@ -116,7 +116,7 @@ def test_no_list_holds_a_secret(hub: Hub) -> None:
     new = rotated(hub, made["id"])
     text = json.dumps(checked(hub.client.get("/api/v1/keys"), 200))
     for key in (made["key"], new["key"]):
-        assert key.rpartition("_")[2] not in text
+        assert key.split("_", 2)[2] not in text
 
 
 @pytest.mark.parametrize("end", ["revoked", "replaced"])

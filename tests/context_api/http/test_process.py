@@ -102,7 +102,7 @@ def test_nothing_that_was_said_is_in_the_log(tmp_path: Path, log_format: str) ->
         text = process.stderr.read()
     assert canary not in text
     assert KEY.rpartition("_")[2] not in text
-    assert made["key"].rpartition("_")[2] not in text
+    assert made["key"].split("_", 2)[2] not in text
     assert refused.json()["request_id"] in text
 
 

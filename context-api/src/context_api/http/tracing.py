@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HIDDEN = "memctx.query_string"
 _PARTS = ("opentelemetry.instrumentation.asgi", "opentelemetry.sdk.trace")
@@ -90,12 +90,15 @@ class _Named:
             return
         span = self._trace.get_current_span()
         scope["query_string"] = scope.pop(_HIDDEN, b"")
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            state = scope.get("state", {})
-            if route := state.get("route"):
-                span.update_name(f"{scope['method']} {route}")
-                span.set_attribute("http.route", route)
-            if request_id := state.get("request_id"):
-                span.set_attribute("memctx.request_id", request_id)
+
+        async def send_on(message: Message) -> None:
+            # The span ends with the answer, so it is named when that begins.
+            if message["type"] == "http.response.start":
+                state = scope.get("state", {})
+                if route := state.get("route"):
+                    span.update_name(f"{scope['method']} {route}")
+                    span.set_attribute("http.route", route)
+                span.set_attribute("memctx.request_id", str(state.get("request_id", "")))
+            await send(message)
+
+        await self.app(scope, receive, send_on)
