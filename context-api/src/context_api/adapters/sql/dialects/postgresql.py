@@ -176,8 +176,6 @@ async def _connect(address: str) -> asyncpg.Connection:
         address,
         timeout=CONNECT_S,
         command_timeout=STATEMENT_NET_S,
-        # SQLAlchemy keeps prepared statements itself.
-        statement_cache_size=0,
         server_settings=SERVER_SETTINGS,
     )
 
