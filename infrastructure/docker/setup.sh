@@ -101,7 +101,7 @@ check_secret() {
 # Prints a container's health where it has a health check, else its state; nothing without one.
 state_of() {
   local id
-  id=$("${compose[@]}" ps -q "$1" 2>/dev/null | head -n 1)
+  id=$("${compose[@]}" ps -a -q "$1" 2>/dev/null | head -n 1)
   [ -n "$id" ] || return 0
   docker inspect --format '{{if .State.Restarting}}restarting{{else if eq .State.Status "running"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}running{{end}}{{else}}{{.State.Status}}{{end}}' "$id"
 }

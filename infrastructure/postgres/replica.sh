@@ -9,7 +9,7 @@ as_postgres() {
   setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/tmp "$@"
 }
 
-chown postgres:postgres "$PGDATA"
+chown postgres:postgres "$PGDATA" /var/run/postgresql
 chmod 700 "$PGDATA"
 password=/tmp/pgpass
 (
