@@ -84,10 +84,12 @@ def repair(
         task = Task(index, source, source.generation(), progress)
         found = difference(task, sample=sample)
         report = _report(task, found)
-        if found.verdict != "drifted":
-            return {**report, "upserted": 0, "deleted": 0}
-        upserted, deleted = mend(task, found)
-        verdict = _after(task, found, sample)
+        upserted, deleted, verdict = 0, 0, found.verdict
+        if verdict == "drifted":
+            upserted, deleted = mend(task, found)
+            verdict = _after(task, found, sample)
+        if verdict == "ok":
+            source.note_equal(task.generation)
     return {**report, "verdict": verdict, "upserted": upserted, "deleted": deleted}
 
 
@@ -181,7 +183,7 @@ def _next(
 ) -> Generation:
     """Returns a generation that no space has: what a rebuild left behind may be ruined."""
     there = index.spaces(source.tenant_id, source.project_id)
-    number = 1 + max([old.number, *(one.generation for one in there)])
+    number = max([source.unused_number(), *(1 + one.generation for one in there)])
     name, dimension = model or (old.model, old.dimension)
     return Generation(number, name, dimension)
 

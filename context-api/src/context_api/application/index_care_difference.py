@@ -52,7 +52,7 @@ class Task:
     def vectors(self, chunks: Sequence[SourceChunk]) -> Mapping[str, NDArray[np.float32]]:
         """Returns the vectors that SQL has of chunks, by content hash."""
         hashes = list({chunk.content_hash for chunk in chunks})
-        return self.source.vectors(self.generation.model, hashes)
+        return self.source.vectors(self.generation, hashes)
 
 
 @dataclass(slots=True)

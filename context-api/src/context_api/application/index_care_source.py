@@ -59,11 +59,19 @@ class IndexSource(Protocol):
     def generation(self) -> Generation:
         """Returns the generation that searches ask and the indexer writes to."""
 
-    def chunks(self) -> Iterator[SourceChunk]:
-        """Yields every chunk of the project from one snapshot, without holding all in memory."""
+    def unused_number(self) -> int:
+        """Returns a number above that of every generation that there ever was."""
 
-    def vectors(self, model: str, hashes: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
-        """Returns the vectors of texts by content hash; those not embedded yet are left out."""
+    def chunks(self) -> Iterator[SourceChunk]:
+        """Yields every chunk that should have a vector, without holding all in memory.
+
+        One that is added or removed meanwhile may come or not.
+        """
+
+    def vectors(
+        self, generation: Generation, hashes: Sequence[str]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Returns a generation's vectors by content hash; texts not embedded yet are left out."""
 
     def paused(self) -> AbstractContextManager[object]:
         """Keeps every indexer from writing this project's vectors while inside.
@@ -72,8 +80,13 @@ class IndexSource(Protocol):
             Busy: one writes and does not end in time.
         """
 
+    def note_equal(self, generation: Generation) -> None:
+        """Notes that the index holds all that SQL now has of a generation. Only while paused."""
+
     def switch(self, expected: Generation, to: Generation) -> None:
-        """Makes searches and the indexer use another generation, as one.
+        """Makes searches and the indexer use another generation, as one. Only while paused.
+
+        The index holds all that SQL now has of it.
 
         Raises:
             Conflict: the generation is no longer ``expected``.

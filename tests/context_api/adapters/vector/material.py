@@ -70,6 +70,7 @@ class ListSource:
         self.rows: dict[str, SourceChunk] = {}
         self.embedded: dict[tuple[str, str], NDArray[np.float32]] = {}
         self.lock = threading.RLock()
+        self.noted: set[tuple[str, str, str]] = set()
         self.on_vectors: Callable[[], None] = lambda: None
 
     def add(
@@ -95,13 +96,23 @@ class ListSource:
         with self.lock:
             return iter(list(self.rows.values()))
 
-    def vectors(self, model: str, hashes: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+    def unused_number(self) -> int:
+        return self.current.number + 1
+
+    def vectors(
+        self, generation: Generation, hashes: Sequence[str]
+    ) -> Mapping[str, NDArray[np.float32]]:
         self.on_vectors()
+        model = generation.model
         with self.lock:
             return {h: self.embedded[model, h] for h in hashes if (model, h) in self.embedded}
 
     def paused(self) -> AbstractContextManager[bool]:
         return self.lock
+
+    def note_equal(self, generation: Generation) -> None:
+        assert generation == self.current
+        self.noted = self.wanted()
 
     def switch(self, expected: Generation, to: Generation) -> None:
         with self.lock:

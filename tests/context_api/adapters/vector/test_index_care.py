@@ -65,7 +65,7 @@ def test_each_difference_is_found_and_only_it_is_mended(
     assert counts(report) == (2, 1, 1, 1, 0)
     report = repair(index, source)
     assert (report["upserted"], report["deleted"], report["verdict"]) == (3, 1, "ok")
-    assert source.held(index) == source.wanted()
+    assert source.held(index) == source.wanted() == source.noted
     assert counts(verify(index, source)) == (0, 0, 0, 1, 0)
     assert repair(index, source)["upserted"] == 0
 
