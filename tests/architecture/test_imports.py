@@ -54,6 +54,7 @@ VIOLATIONS = [
     ("light-third-party", "sync_agent.planted", "import orjson", None),
     ("rules-third-party", "context_api.application.planted", "import structlog", None),
     ("sql-home", "context_api.http.planted", "from sqlalchemy.orm import Session", None),
+    ("psycopg-home", "context_api.adapters.sql.x", "import psycopg", None),
     ("web-home", "context_api.application.planted", "from fastapi import Depends", None),
     ("store-home", "context_api.worker.planted", "import chromadb", None),
     ("model-home", "memory_core.planted", "import tokenizers", None),
