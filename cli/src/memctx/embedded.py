@@ -204,9 +204,10 @@ def rehearse_restore(tenant_id: str, pieces: Iterable[bytes]) -> dict[str, Any]:
         NotInstalled: the hub is not part of this installation.
     """
     with _hub_code():
+        from context_api.adapters.sql.dialect import url_of_file  # noqa: PLC0415
         from context_migration import runner  # noqa: PLC0415
     with TemporaryDirectory(prefix="memctx-verify-") as folder:
-        url = f"sqlite+aiosqlite:///{folder}/hub.db"
+        url = url_of_file(Path(folder) / "hub.db")
         runner.upgrade(url)
         return asyncio.run(_rehearse(url, tenant_id, pieces))
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
-from memory_core.errors import ContextError, InvalidInput, InvalidText
+from memory_core.errors import ContextError, InvalidInput
 from memory_core.ids import uuid7
 from sync_agent.connection import BodySource, Connection, Reply, Request, SendFailed
 from sync_agent.errors import HubTimeout, HubUnreachable, NotAHub, from_problem
 from sync_agent.url import HubUrl
+from sync_agent.wire import Query, encode, retry_after, target
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-
-Query: TypeAlias = Mapping[str, "str | int | float | bool | Sequence[str] | None"]
 
 API = "/api/v1"
 READ_SECONDS = 30.0
@@ -104,7 +103,7 @@ class Channel:
             HubUnreachable: no answer within the retry budget.
             NotAHub: something else answers at this address.
         """
-        content = None if body is None and method != "POST" else _encode(body)
+        content = None if body is None and method != "POST" else encode(body)
         head = self._headers(headers)
         if content is not None:
             head.setdefault("Content-Type", "application/json")
@@ -112,7 +111,7 @@ class Channel:
             head.setdefault("Idempotency-Key", uuid7())
         request = Request(
             method=method,
-            target=_target(path, query),
+            target=target(path, query),
             headers=head,
             body=content,
             seconds=seconds,
@@ -164,7 +163,7 @@ class Channel:
         """
         request = Request(
             method=method,
-            target=_target(path, query),
+            target=target(path, query),
             headers=self._headers(headers),
             body=body,
             seconds=seconds,
@@ -228,7 +227,7 @@ class Channel:
         Raises:
             ContextError: waiting does not mend it (no model installed, say).
         """
-        least = _retry_after(reply.headers.get("retry-after"))
+        least = retry_after(reply.headers.get("retry-after"))
         try:
             self._decode(reply)
         except NotAHub:
@@ -275,40 +274,3 @@ def segment(text: str) -> str:
     if text in {"", ".", ".."}:
         raise InvalidInput("an id is needed")
     return quote(text, safe="")
-
-
-def _encode(body: JsonValue) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidText("a text is not valid UTF-8") from error
-    except ValueError as error:
-        raise InvalidInput("a number is not finite") from error
-
-
-def _target(path: str, query: Query | None) -> str:
-    pairs = [
-        (name, str(item).lower() if isinstance(item, bool) else str(item))
-        for name, value in (query or {}).items()
-        if value is not None
-        for item in (
-            value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        )
-    ]
-    try:
-        return f"{path}?{urlencode(pairs)}" if pairs else path
-    except UnicodeEncodeError as error:
-        raise InvalidText("a text is not valid UTF-8") from error
-
-
-def _retry_after(value: str | None) -> float | None:
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - the rare form
-
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None

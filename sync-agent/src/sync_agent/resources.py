@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sync_agent.channel import API, Channel, Query, segment
+from sync_agent.channel import API, Channel, segment
+from sync_agent.wire import Query
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

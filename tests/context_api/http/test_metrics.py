@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from context_api.http.metrics import MAX_LABELS, Metrics
 from memory_core.ids import uuid7
 from tests.context_api.http.serving import Hub
 
+ROOT = Path(__file__).parents[3]
 LABELS = {"method", "route", "status", "le", "index", "part", "cache", "result"}
 NAMES = {
     "memctx_http_requests", "memctx_http_request_seconds", "memctx_http_requests_in_flight",
@@ -102,6 +104,7 @@ def test_caches_and_parts_are_counted_and_bounded() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_figure_is_explained(hub: Hub, name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs/operations.md").read_text()
     families = {family.name: family for family in parse(hub.client.get("/metrics").text)}
     assert families[name].documentation.endswith(".")
     assert families[name].type in {"counter", "gauge", "histogram"}

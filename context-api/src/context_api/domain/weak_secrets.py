@@ -9,12 +9,11 @@ from urllib.parse import unquote, urlsplit
 LEAST_LENGTH = 16
 LEAST_DIFFERENT = 8
 
-_DEFAULTS = (
-    "changeme", "changethis", "replaceme", "example", "placeholder", "default", "password",
-    "passwort", "secret", "letmein", "qwerty", "topsecret", "yoursecret", "yourpassword",
-    "yourkey", "insecure", "dummy", "sample", "test", "admin", "root", "postgres", "redis",
-    "chroma", "memctx", "memorycontext", "abc123", "123456",
-)  # fmt: skip
+_DEFAULT = re.compile(
+    "changeme|changethis|replaceme|example|placeholder|default|password|passwort|secret|letmein"
+    "|qwerty|topsecret|yoursecret|yourpassword|yourkey|insecure|dummy|sample|test|admin|root"
+    "|postgres|redis|chroma|memctx|memorycontext|abc123|123456"
+)
 _FILLER = re.compile(r"[^a-z0-9]")
 _MEND = "; `./setup.sh` makes random ones"
 
@@ -46,9 +45,9 @@ def secret_of(value: str) -> str:
 def weakness(secret: str) -> str | None:
     """Returns what is wrong with a secret, as the end of a sentence, or None."""
     plain = _FILLER.sub("", secret.lower())
-    for default in _DEFAULTS:
+    for default in _DEFAULT.findall(plain):
         # The whole of it, or all but a few characters around it, is a word of the list.
-        if default in plain and len(plain) - len(default) <= max(4, len(default)):
+        if len(plain) - len(default) <= max(4, len(default)):
             return "is a default that anybody knows"
     if len(secret) < LEAST_LENGTH:
         return f"is shorter than {LEAST_LENGTH} characters"

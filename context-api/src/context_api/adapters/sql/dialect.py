@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import Dialect as SqlDialect
@@ -44,6 +45,11 @@ def dialect_of_url(url: str) -> Dialect:
             "MEMCTX_DATABASE_URL must look like sqlite+aiosqlite:////path/to/hub.db"
             " or postgresql+asyncpg://user:password@host/database"
         ) from error
+
+
+def url_of_file(path: Path) -> str:
+    """Returns the URL of a database in a file."""
+    return f"sqlite+aiosqlite:///{path}"
 
 
 def open_database(url: str, *, synchronous: str = "NORMAL") -> Database:
