@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -48,12 +49,20 @@ class Counting:
         self.model, self.dimension = self._embedder.model, self._embedder.dimension
         self.queries = 0
         self.fails = False
+        self.fails_to_index = False
+        self.waits_for = ""
+        self.waiting, self.go_on = threading.Event(), threading.Event()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        if self.fails_to_index:
+            raise EmbeddingFailed
         return self._embedder.embed(texts)
 
     def embed_query(self, text: str) -> Vectors:
         self.queries += 1
+        if text == self.waits_for:
+            self.waiting.set()
+            self.go_on.wait(30)
         if self.fails:
             raise EmbeddingFailed
         return self._embedder.embed_query(text)
@@ -211,6 +220,43 @@ def test_answers_without_their_vectors_are_not_kept(tmp_path: Path) -> None:
             assert (await search(services, "a question"))["degraded"] == []
             assert counts(services)[2] == before + 1
             assert counting.queries == 3
+
+    asyncio.run(run())
+
+
+def test_answers_from_an_index_that_lags_behind_are_not_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with hub(tmp_path, vectors=True) as services:
+            services.indexes.embedder = counting = Counting()
+            await say(services, "the tokenizer is old")
+            await search(services)
+            await settled(services)
+            counting.fails_to_index = True
+            await say(services, "the tokenizer is new")
+            before = counts(services)[2]
+            for _ in range(2):
+                assert (await search(services))["degraded"] == []
+            assert counts(services)[2] == before
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_was_overtaken_by_the_index_is_not_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with hub(tmp_path, vectors=True) as services:
+            services.indexes.embedder = counting = Counting()
+            await say(services, "the tokenizer is old")
+            await search(services)
+            await settled(services)
+            counting.waits_for = "tokenizer, slowly"
+            slow = asyncio.create_task(search(services, counting.waits_for))
+            await asyncio.to_thread(counting.waiting.wait, 30)
+            await say(services, "the tokenizer is new")
+            assert "the tokenizer is new" in snippets(await search(services))
+            before = counts(services)[2]
+            counting.go_on.set()
+            await slow
+            assert counts(services)[2] == before
 
     asyncio.run(run())
 
