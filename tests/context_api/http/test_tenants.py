@@ -80,3 +80,36 @@ def test_the_metrics_key_reads_figures_and_nothing_else(tmp_path: Path) -> None:
             assert client.get("/metrics").status_code == 401
         with hub.as_(hub.make_key("read", "write")["key"]) as client:
             assert client.get("/metrics").status_code == 403
+
+
+def test_ids_and_idempotency_keys_belong_to_a_tenant(own_hub: Hub) -> None:
+    """Using what another tenant used neither shows its result nor is blocked by it."""
+    made = own_hub.client.post("/api/v1/tenants", json={"name": "b"}).json()
+    session, message = uuid7(), uuid7()
+    once = {"Idempotency-Key": "the same for both"}
+    with own_hub.as_(made["key"]) as theirs:
+        for client, word in ((own_hub.client, "quokka"), (theirs, "wombat")):
+            assert client.post("/api/v1/projects", json={"slug": "same/slug"}).status_code == 201
+            turn = {"id": message, "role": "user", "text": word}
+            body = {"id": session, "project": "same/slug", "title": word, "messages": [turn]}
+            answer = client.post("/api/v1/sessions", json=body, headers=once)
+            assert checked(answer, 201)["title"] == word
+            state = {"project": "same/slug", "description": word}
+            for _ in range(2):
+                answer = client.post(
+                    "/api/v1/checkpoints", json=state, headers={"Idempotency-Key": "again"}
+                )
+                assert checked(answer, 201)["description"] == word
+        for client, own, other in (
+            (own_hub.client, "quokka", "wombat"),
+            (theirs, "wombat", "quokka"),
+        ):
+            for path in (
+                f"/api/v1/sessions/{session}", f"/api/v1/sessions/{session}/messages",
+                f"/api/v1/messages/{message}", "/api/v1/checkpoints", "/api/v1/export",
+            ):  # fmt: skip
+                text = client.get(path).text
+                assert own in text
+                assert other not in text
+        assert theirs.delete(f"/api/v1/sessions/{session}").status_code == 204
+        assert own_hub.client.get(f"/api/v1/sessions/{session}").status_code == 200
