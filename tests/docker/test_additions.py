@@ -62,6 +62,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     made = Secured(tmp_path_factory.mktemp("additions"))
     try:
         made.run("./setup.sh", "--docker")
+        made.memctx("projects", "add", PROJECT)
         yield made
     finally:
         made.compose("down", "-v", "--remove-orphans", check=False)
