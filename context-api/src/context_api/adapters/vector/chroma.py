@@ -92,6 +92,7 @@ class ChromaVectors:
         self._ids: dict[Space, str] = {}
         self._deaths = Deaths()
         self._limits: PreFlight | None = None
+        self._canary: str | None = None
 
     def state(self) -> BreakerState:
         """Returns whether the server is asked, or left alone for a moment."""
@@ -208,6 +209,7 @@ class ChromaVectors:
         except Corrupt as error:
             found, why = False, error.detail
         if not found:
+            self._canary = None
             self._drop(CANARY)
             raise Corrupt(f"Chroma does not find a vector that it has just stored: {why}")
 
@@ -290,12 +292,15 @@ class ChromaVectors:
         return self._http.read(Found, self._canary_call("query", body)).scores()
 
     def _canary_call(self, verb: str, body: object) -> bytes:
-        collection = self._made(CANARY, {"purpose": "health"}, self._search)
-        path = f"{self._collections}/{collection.id}/{verb}"
-        try:
-            return self._http.call("POST", path, body, patience=self._search)
-        except Gone as error:
-            raise Unavailable("the canary was deleted while it was used") from error
+        for _ in range(2):
+            if self._canary is None:
+                self._canary = self._made(CANARY, {"purpose": "health"}, self._search).id
+            path = f"{self._collections}/{self._canary}/{verb}"
+            try:
+                return self._http.call("POST", path, body, patience=self._search)
+            except Gone:
+                self._canary = None
+        raise Unavailable("the canary is deleted while it is used")
 
     def _pre_flight(self) -> PreFlight:
         if self._limits is None:
