@@ -597,7 +597,7 @@ ALTER TABLE chunks ALTER COLUMN terms SET STORAGE EXTERNAL, ALTER COLUMN frequen
 
 ALTER TABLE chunk_vectors ALTER COLUMN vector SET STORAGE EXTERNAL;
 
-CREATE UNIQUE INDEX uq_index_units_record ON index_units (tenant_id, project_id, id, kind) WHERE alive;
+CREATE UNIQUE INDEX uq_index_units_record ON index_units (tenant_id, id, project_id, kind) WHERE alive;
 
 CREATE INDEX ix_index_units_session ON index_units (tenant_id, project_id, session_id) WHERE alive;
 

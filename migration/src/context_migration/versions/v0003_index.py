@@ -135,7 +135,7 @@ STORAGE = [
 INDEXES = [
     (
         "CREATE UNIQUE INDEX uq_index_units_record ON index_units"
-        " (tenant_id, project_id, kind, id) WHERE alive"
+        " (tenant_id, id, project_id, kind) WHERE alive"
     ),
     (
         "CREATE INDEX ix_index_units_session ON index_units"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
+from collections.abc import Sequence
+from typing import LiteralString, NamedTuple
 
 from context_api.adapters.index.state import (
     DEAD,
@@ -16,53 +17,59 @@ from context_api.adapters.index.state import (
 
 # Locks the vectors that it finds, so that they are not deleted as unused before this commits.
 _KNOWN: LiteralString = """
-SELECT v.hash, v.model, v.dimension FROM chunk_vectors v
-WHERE v.tenant_id = %(tenant)s AND v.hash = ANY (ARRAY(
-    SELECT c.hash FROM chunks c WHERE c.tenant_id = %(tenant)s AND c.project_id = %(project)s
-    AND c.unit > %(unit)s))
-ORDER BY v.hash, v.model FOR KEY SHARE
+SELECT hash, model, dimension FROM chunk_vectors WHERE tenant_id = %s AND hash = ANY(%s::bytea[])
+ORDER BY hash, model FOR KEY SHARE
 """
-_SEED: LiteralString = """
-INSERT INTO chunk_states (tenant_id, project_id, generation, number, unit, kind, hash, seq, state,
-    revision)
-SELECT c.tenant_id, c.project_id, %(generation)s, c.number, c.unit,
-    CASE u.kind WHEN 'message' THEN 'session' ELSE u.kind END, c.hash, u.seq,
-    CASE WHEN known.hash IS NOT NULL THEN %(embedded)s
-        WHEN EXISTS (SELECT 1 FROM index_dead d WHERE d.tenant_id = c.tenant_id
-            AND d.project_id = c.project_id AND d.model = %(model)s AND d.hash = c.hash)
-        THEN %(dead)s ELSE %(waiting)s END,
-    %(revision)s
-FROM chunks c
-JOIN index_units u ON u.tenant_id = c.tenant_id AND u.project_id = c.project_id
-    AND u.number = c.unit
-LEFT JOIN unnest(%(known)s::bytea[]) AS known (hash) ON known.hash = c.hash
-WHERE c.tenant_id = %(tenant)s AND c.project_id = %(project)s AND c.unit > %(unit)s
+_DEAD: LiteralString = """
+SELECT hash, model FROM index_dead WHERE tenant_id = %s AND project_id = %s AND model <> ''
+"""
+_ALL: LiteralString = """
+SELECT c.number, c.unit, u.kind, c.hash, u.seq FROM index_units u
+JOIN chunks c ON c.tenant_id = u.tenant_id AND c.project_id = u.project_id AND c.unit = u.number
+WHERE u.tenant_id = %s AND u.project_id = %s AND u.alive ORDER BY c.number
+"""
+_INSERT: LiteralString = """
+INSERT INTO chunk_states (tenant_id, project_id, generation, revision, number, unit, kind, hash,
+    seq, state)
+SELECT %s, %s, %s, %s, * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bytea[],
+    %s::bigint[], %s::smallint[])
 """
 
 
-def seed(locked: Locked, *, after_unit: int, only: Generation | None = None) -> None:
-    """Lets chunks of records after ``after_unit`` wait for their vectors unless these are known."""
-    of = [only] if only is not None else read_generations(locked)
-    if not of:
+class Seed(NamedTuple):
+    """A chunk that is to have a vector in every generation."""
+
+    number: int
+    unit: int
+    kind: str
+    hashed: bytes
+    seq: int
+
+
+def seed(locked: Locked, chunks: Sequence[Seed], of: Sequence[Generation]) -> None:
+    """Lets chunks wait for their vectors of some generations unless these are known."""
+    if not chunks or not of:
         return
-    named = {"tenant": locked.tenant_id, "project": locked.project_id, "unit": after_unit}
-    known = locked.connection.execute(_KNOWN, named).fetchall()
+    run = locked.connection.execute
+    hashes = sorted({chunk.hashed for chunk in chunks})
+    known = {(row[0], Model(row[1], row[2])) for row in run(_KNOWN, (locked.tenant_id, hashes))}
+    dead = set(run(_DEAD, locked.key).fetchall()) if locked.has_dead else set()
     for generation in of:
         model = generation.model
-        hashes = [row[0] for row in known if Model(row[1], row[2]) == model]
-        locked.connection.execute(
-            _SEED,
-            {
-                **named,
-                "generation": generation.number,
-                "model": model.name,
-                "known": hashes,
-                "revision": locked.revision,
-                "embedded": EMBEDDED,
-                "dead": DEAD,
-                "waiting": WAITING,
-            },
-        )
+        states = [
+            EMBEDDED if (chunk.hashed, model) in known
+            else DEAD if (chunk.hashed, model.name) in dead
+            else WAITING
+            for chunk in chunks
+        ]  # fmt: skip
+        number, unit, kind, hashed, seq = (list(column) for column in zip(*chunks, strict=True))
+        spaces = ["session" if one == "message" else one for one in kind]
+        run(
+            _INSERT,
+            (*locked.key, generation.number, locked.revision, number, unit, spaces, hashed, seq,
+             states),
+            binary=True,
+        )  # fmt: skip
 
 
 def ensure(locked: Locked, model: Model) -> Generation:
@@ -84,7 +91,8 @@ def ensure(locked: Locked, model: Model) -> Generation:
         "UPDATE index_state SET last_generation = %s WHERE tenant_id = %s AND project_id = %s",
         (made.number, *locked.key),
     )
-    seed(locked, after_unit=0, only=made)
+    rows = locked.connection.execute(_ALL, locked.key, binary=True)
+    seed(locked, [Seed(*row) for row in rows], [made])
     return made
 
 

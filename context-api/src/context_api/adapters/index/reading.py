@@ -43,12 +43,24 @@ _EMBEDDED: LiteralString = """
 SELECT number FROM chunk_states WHERE tenant_id = %s AND project_id = %s AND generation = %s
 AND revision > %s AND revision <= %s AND state = %s
 """
-_VECTORS: LiteralString = """
-SELECT s.number, v.vector FROM chunk_states s JOIN chunk_vectors v ON v.tenant_id = s.tenant_id
-    AND v.hash = s.hash AND v.model = %s AND v.dimension = %s
-WHERE s.tenant_id = %s AND s.project_id = %s AND s.generation = %s
-AND s.revision > %s AND s.revision <= %s AND s.state = %s AND s.number > %s
-ORDER BY s.number LIMIT %s
+# One look-up for each vector, whatever the database takes the tables to hold.
+_FIRST_VECTORS: LiteralString = """
+SELECT s.number, v.vector FROM (
+    SELECT number, hash FROM chunk_states
+    WHERE tenant_id = %s AND project_id = %s AND generation = %s
+    AND revision <= %s AND state = %s AND number > %s
+    ORDER BY number LIMIT %s
+) s, LATERAL (SELECT vector FROM chunk_vectors
+    WHERE tenant_id = %s AND hash = s.hash AND model = %s AND dimension = %s LIMIT 1) v
+"""
+# By revision alone: ordered by number, it would be looked for among all chunks.
+_NEW_VECTORS: LiteralString = """
+SELECT s.number, v.vector FROM (
+    SELECT number, hash FROM chunk_states
+    WHERE tenant_id = %s AND project_id = %s AND generation = %s
+    AND revision > %s AND revision <= %s AND state = %s
+) s, LATERAL (SELECT vector FROM chunk_vectors
+    WHERE tenant_id = %s AND hash = s.hash AND model = %s AND dimension = %s LIMIT 1) v
 """
 
 
@@ -126,13 +138,19 @@ def read_embedded(project: Project, builder: ViewBuilder, span: tuple[int, int, 
 
 
 def _pages(project: Project, model: Model, span: tuple[int, int, int]) -> Iterator[list[Row]]:
+    generation, after, upto = span
+    run, of = project.connection.execute, (project.tenant_id, *model)
+    if after:
+        rows = run(_NEW_VECTORS, (*project.key, *span, EMBEDDED, *of), binary=True).fetchall()
+        if rows:
+            yield sorted(rows)
+        return
     last = 0
     while True:
-        rows = project.connection.execute(
-            _VECTORS, (*model, *project.key, *span, EMBEDDED, last, _BATCH), binary=True
-        ).fetchall()
+        page = (*project.key, generation, upto, EMBEDDED, last, _BATCH)
+        rows = run(_FIRST_VECTORS, (*page, *of), binary=True).fetchall()
         if rows:
-            yield rows
-            last = rows[-1][0]
+            yield sorted(rows)
+            last = max(row[0] for row in rows)
         if len(rows) < _BATCH:
             return

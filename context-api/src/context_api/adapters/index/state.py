@@ -18,8 +18,10 @@ _BEGIN: LiteralString = """
 INSERT INTO index_state (tenant_id, project_id, format) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
 """
 _LOCK: LiteralString = """
-SELECT format, applied_seq, revision, last_unit, last_chunk, last_generation, fence, lease_owner
-FROM index_state WHERE tenant_id = %s AND project_id = %s FOR UPDATE
+SELECT format, applied_seq, revision, last_unit, last_chunk, last_generation,
+    EXISTS (SELECT 1 FROM index_dead d WHERE d.tenant_id = s.tenant_id
+        AND d.project_id = s.project_id)
+FROM index_state s WHERE tenant_id = %s AND project_id = %s FOR UPDATE OF s
 """
 _GENERATIONS: LiteralString = """
 SELECT generation, model, dimension, ready, pushed FROM index_generations
@@ -54,6 +56,7 @@ class Locked(NamedTuple):
     last_unit: int
     last_chunk: int
     last_generation: int
+    has_dead: bool
 
     @property
     def key(self) -> tuple[str, str]:
@@ -75,7 +78,7 @@ def lock(connection: Connection[Row], tenant_id: str, project_id: str) -> Locked
     found = int(row[0])
     if found > FORMAT:
         raise Unavailable("the index was built by a newer release than this one")
-    locked = Locked(connection, tenant_id, project_id, *map(int, row[1:6]))
+    locked = Locked(connection, tenant_id, project_id, *row[1:])
     return locked if found == FORMAT else clear(locked)
 
 

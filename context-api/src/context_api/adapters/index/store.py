@@ -13,7 +13,7 @@ from context_api.adapters.index.database import Database, Pool, retried
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.nearest import nearest_similarities
 from context_api.adapters.index.progress import ProgressCounter
-from context_api.adapters.index.state import Model, clear, lock, next_revision, read_generations
+from context_api.adapters.index.state import Model, clear, lock, read_generations
 from context_api.adapters.index.views import Views
 from context_api.adapters.index.writing import Batch, forget_unused, prepare_batch, write
 from context_api.application.vectors import VectorIndex
@@ -23,11 +23,6 @@ from memory_core.recall.ports import IndexRecord, Progress
 from memory_core.recall.view import ProjectView
 from memory_core.records import Ref
 
-_ADVANCE: LiteralString = """
-UPDATE index_state SET applied_seq = greatest(applied_seq, %s),
-    floor = CASE WHEN %s THEN revision ELSE floor END
-WHERE tenant_id = %s AND project_id = %s
-"""
 # What is being indexed anew will soon need the vectors that now seem needless.
 _BEHIND: LiteralString = """
 SELECT 1 FROM projects p LEFT JOIN index_state s ON s.tenant_id = p.tenant_id
@@ -192,8 +187,8 @@ class SqlIndexStore:
                 raise Unavailable("the index was begun anew; take its progress again")
             if locked.applied_seq > after_seq:
                 return
-            locked = next_revision(locked)
-            if indexes.model.current is not None and not read_generations(locked):
-                generations.ensure(locked, indexes.model.current)
-            dropped = write(locked, batch, keep_gone=indexes.vectors is not None)
-            connection.execute(_ADVANCE, (upto_seq, dropped, *locked.key))
+            of = read_generations(locked)
+            if indexes.model.current is not None and not of:
+                of = [generations.ensure(locked, indexes.model.current)]
+                locked = locked._replace(last_generation=of[0].number)
+            write(locked, batch, upto_seq, of, keep_gone=indexes.vectors is not None)

@@ -9,21 +9,24 @@ from typing import LiteralString, NamedTuple
 from psycopg import Connection
 
 from context_api.adapters.index.database import Row
-from context_api.adapters.index.generations import seed
-from context_api.adapters.index.state import GONE, Locked
+from context_api.adapters.index.generations import Seed, seed
+from context_api.adapters.index.state import GONE, Generation, Locked
 from memory_core.errors import ContextError
 from memory_core.recall.ports import IndexRecord
 from memory_core.recall.prepare import PreparedUnit, prepare, record_digest
-from memory_core.recall.stored import signed_fingerprint, too_many_gone
+from memory_core.recall.stored import TOMBSTONES, signed_fingerprint, too_many_gone
 from memory_core.records import Kind, Ref
 
 _REASON_CHARS = 500
 _LARGEST = (1 << 63) - 1
 
+# One look-up for each, by tenant and id alone: while the size of a new table is not yet known
+# to the database, it would else as soon go through the whole project.
 _STORED: LiteralString = """
-SELECT u.kind, u.id::text, u.number, u.digest FROM index_units u
-JOIN unnest(%s::text[], %s::uuid[]) AS asked (kind, id) ON u.kind = asked.kind AND u.id = asked.id
-WHERE u.tenant_id = %s AND u.project_id = %s AND u.alive
+SELECT u.project_id::text, u.kind, u.id::text, u.number, u.digest
+FROM unnest(%s::uuid[]) AS asked (id), LATERAL (
+    SELECT project_id, kind, id, number, digest FROM index_units
+    WHERE tenant_id = %s AND id = asked.id AND alive) u
 """
 _MEMBERS: LiteralString = """
 SELECT kind, id::text, number FROM index_units
@@ -55,6 +58,21 @@ SELECT %s, %s, * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::int[], %
 _FORGET: LiteralString = """
 DELETE FROM chunk_vectors v WHERE v.tenant_id = %s AND v.hash = ANY(%s::bytea[])
 AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.tenant_id = v.tenant_id AND c.hash = v.hash)
+"""
+
+
+# What was given up on stays so while its text is there.
+_NOT_DEAD: LiteralString = """
+DELETE FROM index_dead d USING unnest(%s::text[], %s::uuid[]) AS asked (kind, id)
+WHERE d.tenant_id = %s AND d.project_id = %s AND d.kind = asked.kind AND d.record_id = asked.id
+AND (d.model = '' OR NOT EXISTS (SELECT 1 FROM chunks c
+    WHERE c.tenant_id = d.tenant_id AND c.hash = d.hash))
+"""
+_ADVANCE: LiteralString = """
+UPDATE index_state SET applied_seq = greatest(applied_seq, %s), changes = changes + 1,
+    revision = %s, last_unit = %s, last_chunk = %s,
+    floor = CASE WHEN %s THEN %s ELSE floor END
+WHERE tenant_id = %s AND project_id = %s
 """
 
 
@@ -91,11 +109,20 @@ def prepare_batch(records: Sequence[IndexRecord], deleted: Iterable[Ref]) -> Bat
     return batch
 
 
-def write(locked: Locked, batch: Batch, *, keep_gone: bool) -> bool:
-    """Writes a batch at the revision of ``locked``; says if rows of gone records were dropped.
+def write(
+    locked: Locked,
+    batch: Batch,
+    upto_seq: int,
+    of: Sequence[Generation],
+    *,
+    keep_gone: bool,
+) -> None:
+    """Writes a batch under a new revision and moves the progress.
 
-    ``keep_gone`` lets chunks that are gone stay known until a vector server has dropped them.
+    ``of`` are the generations whose vectors are made. ``keep_gone`` lets chunks that are gone
+    stay known until a vector server has dropped them.
     """
+    locked = locked._replace(revision=locked.revision + 1)
     sessions = [ref.id for ref in batch.deleted if ref.kind is Kind.SESSION]
     members = _members(locked, sessions)
     gone = batch.deleted | members.keys()
@@ -109,18 +136,24 @@ def write(locked: Locked, batch: Batch, *, keep_gone: bool) -> bool:
     leaving += [number for ref, (number, _) in stored.items() if ref in batch.refused]
     leaving += members.values()
     freed = _remove(locked, sorted(set(leaving)), keep_gone=keep_gone)
-    _insert(locked, fresh)
+    numbers = _insert(locked, fresh, of)
     _note_refused(locked, {*batch.prepared, *gone}, batch.refused)
     forget_unused(locked.connection, locked.tenant_id, freed)
-    return bool(leaving) and _drop_tombstones(locked)
+    dropped = bool(leaving) and _drop_tombstones(locked)
+    locked.connection.execute(
+        _ADVANCE, (upto_seq, locked.revision, *numbers, dropped, locked.revision, *locked.key)
+    )
 
 
 def _stored(locked: Locked, refs: Iterable[Ref]) -> dict[Ref, tuple[int, bytes]]:
-    asked = list(refs)
-    rows = locked.connection.execute(
-        _STORED, ([ref.kind.value for ref in asked], [ref.id for ref in asked], *locked.key)
-    )
-    return {Ref(Kind(kind), identity): (number, digest) for kind, identity, number, digest in rows}
+    asked = set(refs)
+    rows = locked.connection.execute(_STORED, ([ref.id for ref in asked], locked.tenant_id))
+    found = {
+        Ref(Kind(kind), identity): (number, digest)
+        for project_id, kind, identity, number, digest in rows
+        if project_id == locked.project_id
+    }
+    return {ref: stored for ref, stored in found.items() if ref in asked}
 
 
 def _members(locked: Locked, sessions: Sequence[str]) -> dict[Ref, int]:
@@ -157,12 +190,14 @@ def _remove(locked: Locked, units: Sequence[int], *, keep_gone: bool) -> list[by
     return [hashed for _, hashed in rows]
 
 
-def _insert(locked: Locked, fresh: Mapping[Ref, Prepared]) -> None:
-    """Adds records with their chunks, in the order of their numbers."""
-    if not fresh:
-        return
-    units, chunks = [], []
+def _insert(
+    locked: Locked, fresh: Mapping[Ref, Prepared], of: Sequence[Generation]
+) -> tuple[int, int]:
+    """Adds records with their chunks, in the order of their numbers; returns the last two."""
     number, chunk_number = locked.last_unit, locked.last_chunk
+    if not fresh:
+        return number, chunk_number
+    units, chunks, seeds = [], [], []
     for unit, digest in fresh.values():
         number += 1
         record = unit.record
@@ -180,15 +215,12 @@ def _insert(locked: Locked, fresh: Mapping[Ref, Prepared]) -> None:
                 (number, chunk_number, chunk.start, chunk.end, chunk.length, chunk.content_hash,
                  chunk.counts.terms.tobytes(), chunk.counts.frequencies.tobytes())
             )  # fmt: skip
+            seeds.append(Seed(chunk_number, number, record.kind, chunk.content_hash, record.seq))
     run = locked.connection.execute
     run(_INSERT_UNITS, (*locked.key, locked.revision, *_columns(units)), binary=True)
     run(_INSERT_CHUNKS, (*locked.key, *_columns(chunks)), binary=True)
-    run(
-        "UPDATE index_state SET last_unit = %s, last_chunk = %s"
-        " WHERE tenant_id = %s AND project_id = %s",
-        (number, chunk_number, *locked.key),
-    )
-    seed(locked, after_unit=locked.last_unit)
+    seed(locked, seeds, of)
+    return number, chunk_number
 
 
 def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
@@ -197,15 +229,11 @@ def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
 
 def _note_refused(locked: Locked, cleared: Iterable[Ref], refused: Mapping[Ref, str]) -> None:
     """Keeps the reasons of records that cannot be indexed, and drops those that now are."""
-    run, key = locked.connection.execute, locked.key
-    refs = list(cleared)
-    run(
-        "DELETE FROM index_dead d USING unnest(%s::text[], %s::uuid[]) AS asked (kind, id)"
-        " WHERE d.tenant_id = %s AND d.project_id = %s AND d.kind = asked.kind"
-        " AND d.record_id = asked.id AND (d.model = '' OR NOT EXISTS (SELECT 1 FROM chunks c"
-        " WHERE c.tenant_id = d.tenant_id AND c.hash = d.hash))",
-        ([ref.kind.value for ref in refs], [ref.id for ref in refs], *key),
-    )
+    refs = list(cleared) if locked.has_dead else []
+    if refs:
+        locked.connection.execute(
+            _NOT_DEAD, ([ref.kind.value for ref in refs], [ref.id for ref in refs], *locked.key)
+        )
     for ref, reason in refused.items():
         note_dead(locked, "", b"", ref, reason)
 
@@ -241,6 +269,14 @@ def forget_unused(connection: Connection[Row], tenant_id: str, freed: Sequence[b
 def _drop_tombstones(locked: Locked) -> bool:
     """Deletes the rows of records long gone once they are many; views must then read anew."""
     run, key = locked.connection.execute, locked.key
+    # Few in most batches, which then count no more than these.
+    gone = run(
+        "SELECT count(*) FROM (SELECT 1 FROM index_units WHERE tenant_id = %s"
+        " AND project_id = %s AND NOT alive LIMIT %s) some",
+        (*key, TOMBSTONES + 1),
+    ).fetchone()
+    if gone is None or gone[0] <= TOMBSTONES:
+        return False
     row = run(
         "SELECT count(*), count(*) FILTER (WHERE alive) FROM index_units"
         " WHERE tenant_id = %s AND project_id = %s",
