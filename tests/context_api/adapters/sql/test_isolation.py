@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import text
 
 from context_api.adapters.sql.dialect import open_database
 from context_api.adapters.sql.libpq import libpq_url
@@ -165,7 +166,7 @@ async def _interleaved(url: str) -> int:
             if ending == "fail":
                 raise LookupError
             if ending == "stay":
-                await asyncio.sleep(10)
+                await connection.execute(text("SELECT pg_sleep(10)"))
 
     async def ended(tenant: str, ending: str) -> None:
         work = asyncio.create_task(one(tenant, ending))

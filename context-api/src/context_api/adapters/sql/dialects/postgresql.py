@@ -12,19 +12,19 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from context_api.adapters.sql.dialect import Dialect
 from context_api.adapters.sql.dialects.postgresql_checks import check_server
-from context_api.adapters.sql.dialects.pulse import CLOSED, Pulse
+from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
 from context_api.adapters.sql.libpq import libpq_url
 from context_api.adapters.sql.reading import Reader
 from context_api.application.ports import Viewer
-from memory_core.errors import Unavailable
+from memory_core.errors import NotFound, Unavailable
 from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Ref
 
@@ -55,7 +55,11 @@ SERVER_SETTINGS = {
     "jit": "off",
     "TimeZone": "UTC",
 }
-_SET = text("SELECT set_config(:name, :value, true)")
+# A view of one moment: every statement of a transaction sees the same state.
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE = "BEGIN"
+# Ids and public ids of keys; anything else is nobody's.
+_NAMED = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class PostgresDatabase:
@@ -66,18 +70,16 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         connect = partial(_connect, libpq_url(url))
         self._writers = _engine(connect, WRITERS)
-        # A view of one moment: every statement of a transaction sees the same state.
-        readers = _engine(connect, READERS, isolation_level="REPEATABLE READ")
-        self._readers = readers.execution_options(postgresql_readonly=True)
+        self._readers = _engine(connect, READERS)
         self._pulse = Pulse(connect)
 
     def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a transaction that may write what belongs to a tenant."""
-        return self._transaction(self._writers, "memctx.tenant_id", tenant_id)
+        return self._transaction(_WRITE, "memctx.tenant_id", tenant_id)
 
     def reading(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view of one moment on what belongs to a tenant."""
-        return self._transaction(self._readers, "memctx.tenant_id", tenant_id)
+        return self._transaction(_READ, "memctx.tenant_id", tenant_id)
 
     def glancing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view for a few rows by their keys."""
@@ -85,25 +87,30 @@ class PostgresDatabase:
 
     def of_key(self, key_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view in which one API key is seen, whichever tenant it belongs to."""
-        return self._transaction(self._readers, "memctx.key_id", key_id)
+        return self._transaction(_READ, "memctx.key_id", key_id)
 
     def of_everyone(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view on what belongs to no tenant, and on the list of tenants."""
-        return self._transaction(self._readers, "memctx.all_tenants", "on")
+        return self._transaction(_READ, "memctx.all_tenants", "on")
 
     @asynccontextmanager
     async def _transaction(
-        self, engine: AsyncEngine, setting: str, value: str
+        self, begin: str, setting: str, value: str
     ) -> AsyncIterator[AsyncConnection]:
         """Opens a transaction in which ``setting`` says what row-level security lets through."""
+        if _NAMED.fullmatch(value) is None:
+            raise NotFound
         with translating():
-            connection = await self._acquired(engine)
+            connection = await self._acquired(self._writers if begin == _WRITE else self._readers)
             try:
                 raw = await connection.get_raw_connection()
-                with self._pulse.watching(raw.driver_connection):
-                    await connection.execute(_SET, {"name": setting, "value": value})
+                driver: Any = raw.driver_connection
+                with self._pulse.watching(driver):
+                    # In one round trip, and before SQLAlchemy, which leaves transactions to us.
+                    await driver.execute(f"{begin}; SET LOCAL {setting} = '{value}'")
                     yield connection
-                    await connection.rollback()
+            except REFUSED as error:
+                raise translated(error) from error
             finally:
                 # Also when cancelled: a connection that is not given back is lost to the pool.
                 await asyncio.shield(asyncio.create_task(connection.close()))
@@ -180,9 +187,7 @@ async def _connect(address: str) -> asyncpg.Connection:
     )
 
 
-def _engine(
-    connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, **options: Any
-) -> AsyncEngine:
+def _engine(connect: Callable[[], Awaitable[asyncpg.Connection]], size: int) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
@@ -194,9 +199,12 @@ def _engine(
         # The connection that was used last is the one whose caches are warm.
         pool_use_lifo=True,
         json_serializer=to_jsonb,
-        **options,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "commit", _commit)
+    event.listen(engine.sync_engine, "reset", _roll_back)
     return engine
 
 
@@ -204,6 +212,23 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """Knows without asking that the server has hung up, and connects anew."""
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
+
+
+def _commit(connection: Any) -> None:
+    connection.connection.dbapi_connection.run_async(_committed)
+
+
+async def _committed(driver: Any) -> None:
+    # A transaction that has failed would be undone by its COMMIT without a word.
+    if await driver.execute("COMMIT") != "COMMIT":
+        raise Unavailable("the transaction had failed and was undone")
+
+
+def _roll_back(connection: Any, _record: Any, state: Any) -> None:
+    """Ends what was not committed before anybody else gets the connection."""
+    driver = connection.driver_connection
+    if not state.terminate_only and not driver.is_closed() and driver.is_in_transaction():
+        connection.run_async(lambda driver: driver.execute("ROLLBACK"))
 
 
 _EXPONENT = re.compile(r"\d[eE]\+?\d")

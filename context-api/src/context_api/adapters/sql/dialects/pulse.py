@@ -23,7 +23,8 @@ ANSWER_S = 1.0
 RETRY_S = 0.25
 # Rings are a hint: many commits become one.
 RING_S = 0.02
-CLOSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+REFUSED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+CLOSED = (OSError, *REFUSED)
 
 Connect = Callable[[], Awaitable[Any]]
 Heard = Callable[[], Awaitable[None]]
