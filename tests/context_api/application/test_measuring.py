@@ -11,7 +11,15 @@ from pathlib import Path
 
 from context_api.application import health, projects
 from context_api.application.indexes import Indexes
-from context_api.application.measuring import LEXICAL, VECTOR, Measures, Reading, report
+from context_api.application.measuring import (
+    FRESH_S,
+    FULL_S,
+    LEXICAL,
+    VECTOR,
+    Measures,
+    Reading,
+    report,
+)
 from context_api.application.services import Services
 from context_api.worker.watching import watch
 from memory_core.embedding.port import Embedder
@@ -170,6 +178,27 @@ def test_new_words_do_not_hide_that_no_vector_is_made(tmp_path: Path) -> None:
                 positions.progress_of = Progress(lexical_seq=number, vector_seq=0, pending=number)
                 found = await measures.read(services.uow, indexes)
             assert found.stalled == [VECTOR]
+
+    asyncio.run(run())
+
+
+def test_an_index_that_is_emptied_is_noticed_though_no_log_grows(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with services_in(tmp_path) as services:
+            await made(services)
+            measures, clock = Measures(), Clock()
+            measures.clock = clock
+            positions = Positions(Progress(lexical_seq=1, vector_seq=1))
+            indexes = indexes_over(positions, services.indexes.embedder)
+            assert caught_up(await measures.read(services.uow, indexes))
+            positions.progress_of = Progress()
+            clock.at += FULL_S
+            found = await measures.read(services.uow, indexes)
+            assert found.lag[LEXICAL].events == found.lag[VECTOR].events == 1
+            # What is behind is asked every time.
+            positions.progress_of = Progress(lexical_seq=1, vector_seq=1)
+            clock.at += FRESH_S
+            assert caught_up(await measures.read(services.uow, indexes))
 
     asyncio.run(run())
 

@@ -16,6 +16,11 @@ from memory_core.records import Document
 
 LEXICAL, VECTOR = "lexical", "vector"
 FRESH_S = 5.0
+FULL_S = 60.0
+"""Seconds after which projects are asked again that were complete and have not changed.
+
+Only an index that is emptied falls behind without a new event.
+"""
 STALL_S = 60.0
 """Seconds without any progress after which work that waits counts as stalled.
 
@@ -115,6 +120,8 @@ class Measures:
     _seen: dict[str, _Seen] = field(
         default_factory=lambda: {name: _Seen() for name in (LEXICAL, VECTOR)}
     )
+    _complete: dict[str, Progress] = field(default_factory=dict)
+    _full_at: float | None = None
     _sampled_at: float | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -158,12 +165,15 @@ class Measures:
         heads: dict[str, int] = {}
         progress: dict[str, Progress] = {}
         oldest: dict[str, str] = {}
+        if self._full_at is None or self.clock() - self._full_at >= FULL_S:
+            self._full_at = self.clock()
+            self._complete.clear()
         tenants = await uow.tenants()
         for tenant_id in tenants:
             viewer = Viewer(tenant_id=tenant_id, actor="")
             async with uow.read(viewer) as tx:
                 own = await tx.heads()
-            found = await asyncio.to_thread(_progress, indexes.of(tenant_id), [*own])
+            found = await self._progress(indexes.of(tenant_id), own)
             heads |= own
             progress |= found
             waiting = {name: _waiting(name, own, found) for name in (LEXICAL, VECTOR)}
@@ -176,6 +186,22 @@ class Measures:
                     if recorded_at is not None:
                         oldest[name] = min(recorded_at, oldest.get(name, recorded_at))
         return self._compared(len(tenants), heads, progress, oldest, indexes)
+
+    async def _progress(self, store: IndexStore, heads: dict[str, int]) -> dict[str, Progress]:
+        """Returns how far each project is indexed; asks for those that may not be complete."""
+        known = {
+            project: done
+            for project, head in heads.items()
+            if (done := self._complete.get(project)) is not None and done.lexical_seq == head
+        }
+        asked = [project for project in heads if project not in known]
+        found = await asyncio.to_thread(
+            lambda: {project: store.progress(project) for project in asked}
+        )
+        for project, one in found.items():
+            if one.lexical_seq == one.vector_seq == heads[project] and not one.pending:
+                self._complete[project] = one
+        return known | found
 
     def _compared(
         self,
@@ -228,10 +254,6 @@ def report(reading: Reading) -> Document:
             for name, lag in reading.lag.items()
         },
     }
-
-
-def _progress(store: IndexStore, project_ids: list[str]) -> dict[str, Progress]:
-    return {project: store.progress(project) for project in project_ids}
 
 
 def _waiting(
