@@ -272,7 +272,7 @@ def _drop_tombstones(locked: Locked) -> bool:
     # Few in most batches, which then count no more than these.
     gone = run(
         "SELECT count(*) FROM (SELECT 1 FROM index_units WHERE tenant_id = %s"
-        " AND project_id = %s AND NOT alive LIMIT %s) some",
+        " AND project_id = %s AND NOT alive LIMIT %s) AS gone",
         (*key, TOMBSTONES + 1),
     ).fetchone()
     if gone is None or gone[0] <= TOMBSTONES:
