@@ -23,6 +23,7 @@ from context_api.adapters.vector.chroma_answers import (
 from context_api.adapters.vector.chroma_canary import CANARY, sings
 from context_api.adapters.vector.chroma_deaths import Deaths
 from context_api.adapters.vector.chroma_http import ChromaHttp, Gone, Patience
+from context_api.adapters.vector.listing import Listing
 from context_api.adapters.vector.naming import collection_name, space_metadata, space_of
 from context_api.application.vectors import Space, VectorItem
 from memory_core.errors import Corrupt, Unavailable
@@ -91,6 +92,7 @@ class ChromaVectors:
         self._bulk = Patience(bulk_timeout, _BULK_ATTEMPTS)
         self._ids: dict[Space, str] = {}
         self._deaths = Deaths()
+        self._listing = Listing(self._all_spaces)
         self._limits: PreFlight | None = None
         self._canary: str | None = None
 
@@ -167,21 +169,12 @@ class ChromaVectors:
     def spaces(self, tenant_id: str, project_id: str) -> list[Space]:
         """Returns the spaces of a project, of every kind, model and generation.
 
+        What another process made or dropped may show half a minute later.
+
         Raises:
             Unavailable: the server does not answer.
         """
-        found: list[Space] = []
-        offset = 0
-        while True:
-            path = f"{self._collections}?limit={_PAGE}&offset={offset}"
-            page = self._http.read(Collections, self._http.call("GET", path, patience=self._bulk))
-            for one in page.root:
-                space = space_of(one.name, one.metadata)
-                if space is not None and space[:2] == (tenant_id, project_id):
-                    found.append(space)
-            if len(page.root) < _PAGE:
-                return found
-            offset += _PAGE
+        return self._listing.of(tenant_id, project_id)
 
     def drop(self, space: Space) -> None:
         """Removes a space with all it holds; one that is not there is no error.
@@ -192,6 +185,7 @@ class ChromaVectors:
         self._ids.pop(space, None)
         self._drop(collection_name(space))
         self._deaths.forget(space)
+        self._listing.discard(space)
 
     def check(self) -> None:
         """Writes a new vector to a collection of its own and asks for it.
@@ -262,8 +256,22 @@ class ChromaVectors:
                 return None
             found = self._http.read(Collection, answer)
         _check_collection(space, found)
+        self._listing.add(space)
         self._ids[space] = found.id
         return found.id
+
+    def _all_spaces(self) -> Iterator[Space]:
+        offset = 0
+        while True:
+            path = f"{self._collections}?limit={_PAGE}&offset={offset}"
+            page = self._http.read(Collections, self._http.call("GET", path, patience=self._bulk))
+            for one in page.root:
+                space = space_of(one.name, one.metadata)
+                if space is not None:
+                    yield space
+            if len(page.root) < _PAGE:
+                return
+            offset += _PAGE
 
     def _made(self, name: str, metadata: dict[str, str | int], patience: Patience) -> Collection:
         body = {
