@@ -45,7 +45,15 @@ class VectorIndex(Protocol):
     """
 
     def upsert(self, space: Space, items: Sequence[VectorItem]) -> None:
-        """Stores vectors under their ids, replacing what was there. Any number at once."""
+        """Stores vectors under their ids, replacing what was there. Any number at once.
+
+        Of an id that comes twice the last holds. After an error a part may be stored; sending
+        all again is harmless.
+
+        Raises:
+            InvalidInput: a vector has another dimension than the space, is not finite or is
+                zero; nothing was stored.
+        """
 
     def delete(self, space: Space, ids: Sequence[str]) -> None:
         """Removes vectors; those that are not there are no error."""
@@ -53,23 +61,34 @@ class VectorIndex(Protocol):
     def nearest(
         self, space: Space, query: NDArray[np.float32], limit: int
     ) -> list[tuple[str, float]]:
-        """Returns ids with their cosine to ``query``, the nearest first, ``limit`` at most."""
+        """Returns ids with their cosine to ``query``, the nearest first, ``limit`` at most.
+
+        Raises:
+            InvalidInput: ``query`` has another dimension, is not finite or is zero.
+        """
 
     def hashes(self, space: Space) -> Iterator[tuple[str, str]]:
-        """Yields the id and content hash of every vector."""
+        """Yields the id and content hash of every vector.
+
+        What is written meanwhile may be missing or come twice.
+        """
 
     def spaces(self, tenant_id: str, project_id: str) -> list[Space]:
-        """Returns the spaces of a project, of every kind, model and generation."""
+        """Returns the spaces of a project, of every kind, model and generation.
+
+        What another process made or dropped may show a little later.
+        """
 
     def drop(self, space: Space) -> None:
         """Removes a space with all it holds; one that is not there is no error."""
 
     def check(self) -> None:
-        """Asks the server for a vector that it is known to hold.
+        """Stores a vector beside all spaces and asks for it.
 
         Raises:
-            Unavailable: it does not answer.
-            Corrupt: it answers without finding the vector.
+            Unavailable: the server does not answer, or cannot write.
+            Corrupt: it answers without finding the vector. Spaces may be ruined too, and are
+                to be verified; the next check begins with a new place for its vector.
         """
 
     def close(self) -> None:

@@ -121,6 +121,33 @@ def test_a_wiped_data_folder_is_filled_again(own_server: ChromaServer, source: L
         assert source.held(index) == source.wanted()
 
 
+def test_a_data_folder_restored_from_an_older_copy_is_brought_up_to_date(
+    own_server: ChromaServer, source: ListSource, tmp_path: Path
+) -> None:
+    with connected(own_server) as index:
+        source.fill(1200)
+        repair(index, source)
+        own_server.stop(signal.SIGKILL)
+        shutil.copytree(own_server.data, tmp_path / "old")
+        own_server.start()
+        until(answers(index.check), "it answers again")
+        for number in range(100):
+            source.add(str(number), f"changed {number}", source.rows[str(number)].kind)
+            del source.rows[str(number + 200)]
+            source.add(str(number + 2000), f"new {number}")
+        assert repair(index, source)["verdict"] == "ok"
+        own_server.stop(signal.SIGKILL)
+        shutil.rmtree(own_server.data)
+        shutil.copytree(tmp_path / "old", own_server.data)
+        own_server.start()
+        until(answers(index.check), "it answers again")
+        report = verify(index, source)
+        assert (report["stale"], report["orphans"], report["missing"]) == (100, 100, 100)
+        assert mend_index(index, source)["done"] == "repair"
+        assert source.held(index) == source.wanted()
+        assert verify(index, source)["verdict"] == "ok"
+
+
 def test_a_collection_deleted_or_made_anew_behind_our_back(
     own_server: ChromaServer, source: ListSource
 ) -> None:
