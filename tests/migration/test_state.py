@@ -8,6 +8,7 @@ from pathlib import Path
 
 from context_migration import runner
 from context_migration.state import is_current
+from tests.migration.databases import Empty
 
 
 def url_of(path: Path) -> str:
@@ -30,3 +31,11 @@ def test_what_is_no_database_is_not_current(tmp_path: Path) -> None:
     broken.write_bytes(b"x" * 5_000)
     assert not is_current(url_of(broken))
     assert not is_current("postgresql+asyncpg://hub@127.0.0.1/hub")
+
+
+def test_it_is_told_of_either_database(empty: Empty) -> None:
+    assert not is_current(empty.url)
+    runner.upgrade(empty.url)
+    assert is_current(empty.url)
+    empty.execute("UPDATE alembic_version SET version_num = '0000'")
+    assert not is_current(empty.url)
