@@ -67,6 +67,7 @@ class Known:
                                 "--message", "assistant: the lexer drops a newline")  # fmt: skip
         self.checkpoint = self.new(hub, "checkpoints", "add", "Parser works again", "--no-git")
         self.pattern = self.new(hub, "patterns", "add", "Run ruff first", "--type", "workflow")
+        self.key: str = hub.json("keys", "create", "laptop")["id"]
 
     def new(self, hub: Hub, *arguments: str) -> str:
         identity: str = hub.json(*arguments, "--project", self.project)["id"]
@@ -80,7 +81,7 @@ def known(hub: Hub) -> Known:
 
 def calls(known: Known, tmp_path: Path) -> list[list[str]]:
     """Returns a good call of every command that does not start or stop a hub."""
-    out = str(tmp_path / "export.jsonl")
+    out, saved = str(tmp_path / "export.jsonl"), str(tmp_path / "backup.tar.gz")
     other = f"acme/{uuid7()[-12:]}"
     return [
         ["import", "--dry-run", str(tmp_path)],
@@ -113,9 +114,15 @@ def calls(known: Known, tmp_path: Path) -> list[list[str]]:
         ["status"],
         ["keys", "list"],
         ["keys", "create", "ci", "--scope", "read", "--project", known.project],
+        ["keys", "rotate", known.key, "--overlap", "0.5", "--expires", "2999-01-01"],
+        ["tenants", "list"],
+        ["tenants", "add", other, "--owner", "grace"],
         ["model", "status"],
         ["export", out],
         ["import", out],
+        ["backup", saved],
+        ["backup", "verify", saved],
+        ["restore", "--merge", saved],
         ["log", "verify"],
         ["rebuild"],
         ["doctor"],
@@ -126,7 +133,7 @@ def calls(known: Known, tmp_path: Path) -> list[list[str]]:
 
 
 STARTED_ELSEWHERE = {
-    "serve", "stop", "migrate", "model install", "keys revoke",
+    "serve", "stop", "migrate", "worker", "model install", "keys revoke",
     "sessions delete", "checkpoints delete", "patterns delete",
 }  # fmt: skip
 
