@@ -20,7 +20,10 @@ from tests.support.hub import free_port, run_memctx
 RUNNING = (*STORES, "api", "worker")
 PROJECT = "acme/lighthouse"
 QUESTION = "why did we move the parser to a table of states?"
-KEPT = ("PATH", "HOME", "LANG", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY")
+KEPT = (
+    "PATH", "HOME", "LANG", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "DOCKER_CONFIG",
+    "DOCKER_HOST",
+)  # fmt: skip
 
 
 class Stack:
