@@ -15,7 +15,7 @@ from context_api.adapters.cache.breaker import FIRST_REST_S, LONGEST_REST_S, Bre
 from context_api.adapters.cache.redis_cache import RedisCache
 from context_api.adapters.cache.redis_link import BUDGET_S, RedisLink, Unreachable
 from context_api.application.caching import CacheKey
-from tests.support.servers.redis import RedisServer
+from tests.support.servers.redis import PASSWORD, RedisServer
 
 SECRET = b"s" * 32
 MARGIN_S = 1.0
@@ -220,7 +220,7 @@ def test_a_wrong_password_is_a_miss(redis_server: RedisServer) -> None:
         assert await cache.get(key(1)) is None
         assert cache.counts["search"].errors == 2
 
-    with_link(redis_server.url.replace("only-for-tests", "guessed"), act)
+    with_link(redis_server.url.replace(PASSWORD, "guessed"), act)
 
 
 def test_nobody_there_is_a_miss(own_redis: RedisServer) -> None:
