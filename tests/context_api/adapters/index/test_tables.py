@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psutil
 import psycopg
 import pytest
 
@@ -14,7 +16,7 @@ from context_api.adapters.index import SqlIndexes, SqlVectorWork, open_pool
 from context_api.adapters.index.database import Pool
 from context_api.adapters.index.leases import SqlLeases
 from memory_core.embedding.hashing import HashingEmbedder
-from memory_core.errors import Busy, Unavailable
+from memory_core.errors import Busy, ContextError, Unavailable
 from memory_core.recall.ports import IndexRecord, Progress
 from memory_core.recall.stored import FORMAT, TOMBSTONES
 from memory_core.records import Kind, Ref
@@ -209,5 +211,31 @@ def test_a_restarted_server_is_found_again(database: IndexDatabase) -> None:
         with pytest.raises((Unavailable, Busy)):
             store.view(PROJECT)
         database.server.start()
+        assert store.view(PROJECT).live == 3
+        assert store.progress(PROJECT).lexical_seq == 1
+
+
+def test_a_server_that_stands_still_holds_no_search_for_long(database: IndexDatabase) -> None:
+    server = database.server
+    if server.process is None:
+        pytest.skip("the server was not started here, so it cannot be stopped")
+    with open_pool(database.url, size=2) as pool:
+        store = SqlIndexes(pool).of(TENANT)
+        store.apply(PROJECT, 1, some(3), [], after_seq=0)
+        assert store.view(PROJECT).live == 3
+        stopped = psutil.Process(server.process.pid)
+        everyone = [stopped, *stopped.children()]
+        for process in everyone:
+            process.suspend()
+        try:
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                store.view(PROJECT)
+            with pytest.raises(ContextError):
+                store.progress(PROJECT)
+            assert time.monotonic() - began < 10
+        finally:
+            for process in everyone:
+                process.resume()
         assert store.view(PROJECT).live == 3
         assert store.progress(PROJECT).lexical_seq == 1

@@ -8,23 +8,58 @@ from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import ClientCursor, Connection, errors
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from context_api.adapters.index.failures import translating
 
 Row = tuple[Any, ...]
-Pool = ConnectionPool[Connection[Row]]
 T = TypeVar("T")
 
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_TIMEOUT_MS = 15_000
 WAIT_S = 2.0
+ANSWER_S = 2.0
+"""How long a search waits for one of its short queries, should the server stand still."""
+
+STEP_S = 10.0
+STATEMENT_S = 65.0
 _ATTEMPTS = 3
+
+ACTIVE = TransactionStatus.ACTIVE
 
 _TENANT: LiteralString = "SELECT set_config('memctx.tenant_id', %s, true)"
 _EVERYONE: LiteralString = "SELECT set_config('memctx.all_tenants', 'on', true)"
 _ONE_MOMENT: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+class BoundedConnection(Connection[Row]):
+    """Gives up on a server that takes a statement and does not answer, and is then closed.
+
+    A server that stands still does not end statements by its own limits; whoever waits for it
+    holds a thread.
+    """
+
+    limit_s = STEP_S
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Waits for an answer, at most ``limit_s`` seconds."""
+        try:
+            return super().wait(gen, interval, self.limit_s if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and self.pgconn.transaction_status == ACTIVE:
+                self.pgconn.finish()
+                raise NoAnswer("the server does not answer") from error
+            raise
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server took a statement and did not answer in time; what became of it is unknown."""
+
+
+Pool = ConnectionPool[BoundedConnection]
 
 
 def open_pool(url: str, *, size: int) -> Pool:
@@ -43,8 +78,13 @@ def open_pool(url: str, *, size: int) -> Pool:
     options = " ".join(f"-c {name}={value}" for name, value in limits.items())
     return ConnectionPool(
         url,
-        kwargs={"autocommit": True, "options": options, "application_name": "memctx-index"},
-        connection_class=Connection[Row],
+        kwargs={
+            "autocommit": True,
+            "options": options,
+            "application_name": "memctx-index",
+            "connect_timeout": 2,
+        },
+        connection_class=BoundedConnection,
         min_size=0,
         max_size=size,
         timeout=WAIT_S,
@@ -61,20 +101,24 @@ class Database:
         self._pool = pool
 
     @contextmanager
-    def transaction(self, tenant_id: str) -> Iterator[Connection[Row]]:
+    def transaction(
+        self, tenant_id: str, *, limit_s: float = STATEMENT_S
+    ) -> Iterator[Connection[Row]]:
         """Opens a transaction that is committed unless it fails.
+
+        ``limit_s`` is how long a statement may take.
 
         Raises:
             Busy, StorageFull, Unavailable, Corrupt, InvalidInput: by the driver's error.
         """
-        with translating(), self._pool.connection() as connection, connection.transaction():
+        with translating(), self._connection(limit_s) as connection, connection.transaction():
             connection.execute(_TENANT, (tenant_id,))
             yield connection
 
     @contextmanager
     def snapshot(self, tenant_id: str) -> Iterator[Connection[Row]]:
         """Opens a transaction in which every query sees the same moment; raises as above."""
-        with translating(), self._pool.connection() as connection, connection.transaction():
+        with translating(), self._connection(STEP_S) as connection, connection.transaction():
             connection.execute(_ONE_MOMENT)
             connection.execute(_TENANT, (tenant_id,))
             yield connection
@@ -82,11 +126,18 @@ class Database:
     @contextmanager
     def everyone(self) -> Iterator[Connection[Row]]:
         """Opens a transaction that sees which tenants there are, and none of their rows."""
-        with translating(), self._pool.connection() as connection, connection.transaction():
+        with translating(), self._connection(STEP_S) as connection, connection.transaction():
             connection.execute(_EVERYONE)
             yield connection
 
-    def ask(self, tenant_id: str, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
+    def ask(
+        self,
+        tenant_id: str,
+        query: LiteralString,
+        parameters: Sequence[object],
+        *,
+        limit_s: float = STEP_S,
+    ) -> list[Row]:
         """Returns the rows of one query, in one round trip to the server.
 
         Tenant and query travel together and are one transaction. A connection that the server
@@ -95,7 +146,7 @@ class Database:
         both = f"{_TENANT}; {query}"
 
         def once() -> list[Row]:
-            with self._pool.connection() as connection:
+            with self._connection(limit_s) as connection:
                 cursor = ClientCursor(connection)
                 cursor.execute(both, (tenant_id, *parameters))
                 cursor.nextset()
@@ -109,8 +160,14 @@ class Database:
                     raise
                 return once()
 
+    @contextmanager
+    def _connection(self, limit_s: float) -> Iterator[Connection[Row]]:
+        with self._pool.connection() as connection:
+            connection.limit_s = limit_s
+            yield connection
 
-_TAKEN = (PoolClosed, PoolTimeout, TooManyRequests)
+
+_TAKEN = (NoAnswer, PoolClosed, PoolTimeout, TooManyRequests)
 _GONE = frozenset({None, "57P01", "57P02", "08006", "08003"})
 """What a statement meets on a connection that the server has closed: it was never begun."""
 

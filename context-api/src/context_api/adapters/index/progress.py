@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import LiteralString, NamedTuple
 
-from context_api.adapters.index.database import Database
+from context_api.adapters.index.database import ANSWER_S, Database
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.state import Model
 from memory_core.recall.ports import Progress
@@ -67,7 +67,7 @@ class ProgressCounter:
             Busy, Unavailable: the database does not answer.
         """
         key = (tenant_id, project_id)
-        rows = self._database.ask(tenant_id, _POSITION, key)
+        rows = self._database.ask(tenant_id, _POSITION, key, limit_s=ANSWER_S)
         # What an older release has built is emptied by the first batch.
         if not rows or rows[0][2] < FORMAT:
             return Progress()

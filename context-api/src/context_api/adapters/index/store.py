@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from context_api.adapters.index import generations
-from context_api.adapters.index.database import Database, Pool, retried
+from context_api.adapters.index.database import STEP_S, Database, Pool, retried
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.nearest import nearest_similarities
 from context_api.adapters.index.progress import ProgressCounter
@@ -181,7 +181,7 @@ class SqlIndexStore:
 
     def _write(self, project_id: str, upto_seq: int, batch: Batch, after_seq: int) -> None:
         indexes = self._indexes
-        with indexes.database.transaction(self._tenant_id) as connection:
+        with indexes.database.transaction(self._tenant_id, limit_s=STEP_S) as connection:
             locked = lock(connection, self._tenant_id, project_id)
             if locked.applied_seq < after_seq:
                 raise Unavailable("the index was begun anew; take its progress again")

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import Connection
 
-from context_api.adapters.index.database import Database, Row
+from context_api.adapters.index.database import ANSWER_S, Database, Row
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.reading import (
     CHANGES,
@@ -101,7 +101,7 @@ class Views:
 
     def _current(self, key: Key, loaded: _Loaded) -> ProjectView:
         model = self._model.current
-        rows = self._database.ask(key[0], CHANGES, key)
+        rows = self._database.ask(key[0], CHANGES, key, limit_s=ANSWER_S)
         if not rows:
             return ViewBuilder().snapshot()
         same = model == loaded.model and rows[0][0] == loaded.standing.changes
