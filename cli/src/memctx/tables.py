@@ -20,7 +20,7 @@ _GAP = 2
 # The column that gives way when a row does not fit; an id that is cut is of no use.
 _LEAST_WIDTHS = {
     "title": 24, "description": 24, "problem": 24, "value": 16, "name": 16, "slug": 12,
-    "project": 8, "branch": 6, "from": 8, "type": 6,
+    "project": 8, "branch": 6, "from": 8, "type": 6, "projects": 8, "owner": 6, "scopes": 5,
 }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def test_every_figure_is_there_and_says_what_happened(own_hub: Hub) -> None:
         own_hub.app.state.services.measures.reading = None
     assert found.keys() >= NAMES
     assert value(found, "memctx_log_events") == 4
-    assert value(found, "memctx_log_appends") == 3
+    assert value(found, "memctx_log_appends") == 4
     assert value(found, "memctx_projects") == value(found, "memctx_tenants") == 1
     assert value(found, "memctx_index_oldest_unprocessed_seconds", index="vector") == 0
     assert value(found, "memctx_index_stalled", index="lexical") == 0

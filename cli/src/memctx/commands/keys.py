@@ -9,7 +9,7 @@ import click
 from memctx.cli import Group
 from memctx.commands import options
 from memctx.run import Run
-from memctx.times import short_time, time_option
+from memctx.times import short_date, short_time, time_option
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -34,14 +34,13 @@ def list_(run: Run) -> None:
             k["owner"],
             ", ".join(k["scopes"]),
             ", ".join(k["projects"] or ["all"]),
-            short_time(k["expires_at"]),
-            short_time(k["last_used_at"]),
-            "revoked" if k["revoked_at"] else "",
+            "revoked" if k["revoked_at"] else short_time(k["expires_at"]),
+            short_date(k["last_used_at"]),
             k["id"],
         )
         for k in found
     ]
-    columns = ("name", "owner", "scopes", "projects", "expires", "last used", "state", "id")
+    columns = ("name", "owner", "scopes", "projects", "ends", "last used", "id")
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(columns, rows))
 
 

@@ -55,6 +55,7 @@ async def ensure(
         op_hash = request_hash(asked, None)
     parent_id = await _parent_id(services, caller, body.parent)
     body = body.model_copy(update={"remotes": _normalised(body.remotes), "parent": parent_id})
+    appended = 0
     async with services.uow.write(caller.tenant_id) as tx:
         repeat = await tx.log.operation(asked.op_id)
         if repeat is not None:
@@ -66,13 +67,15 @@ async def ensure(
             found, created = existing or asked.record_id, existing is None
             addition = body if existing is None else UpdateProject(remotes_add=body.remotes)
             asked = replace(asked, record_id=found, body=addition)
-            await _append(tx, caller, asked, op_hash)
+            appended = await _append(tx, caller, asked, op_hash)
             await tx.commit()
+    services.measures.appended(appended)
     await services.wakeup.notify()
     return Ensured(await get(services, caller, found), created, repeat is not None)
 
 
-async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> None:
+async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> int:
+    """Appends what the operation does and returns the number of events."""
     project_id, at = operation.record_id, now()
     await tx.hold(project_id)
     known = Known(
@@ -91,6 +94,7 @@ async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: by
             actor=caller.actor,
             recorded_at=at,
         )
+    return len(decision.drafts)
 
 
 async def _existing(tx: WriteTx, caller: Caller, body: CreateProject) -> str | None:
