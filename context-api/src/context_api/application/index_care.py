@@ -5,6 +5,7 @@ A rebuild never reads the index that it replaces, and searches go on meanwhile.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
@@ -30,6 +31,9 @@ from memory_core.records import Document
 
 SAMPLE: Final = 200
 """Vectors asked for: damage of 2 % of an index is missed in 1.8 % of the looks at it."""
+
+GRACE_SECONDS: Final = 2.0
+"""The deadline of a search, which may still ask the generation that was left."""
 
 _ROUNDS: Final = 3
 
@@ -100,6 +104,7 @@ def rebuild(
     model: tuple[str, int] | None = None,
     keep_old: bool = False,
     sample: int = SAMPLE,
+    grace: float = GRACE_SECONDS,
     progress: Progress = silent,
 ) -> Document:
     """Builds the next generation from SQL alone, proves it equal, and switches to it.
@@ -110,6 +115,7 @@ def rebuild(
         model: name and dimension of another embedding model to switch to.
         keep_old: leaves the former generation, to switch back to; else it is dropped.
         sample: how many vectors the new generation is asked for.
+        grace: seconds between the switch and the end of the former generation.
         progress: told how far it is.
 
     Returns:
@@ -134,6 +140,7 @@ def rebuild(
         _give_up(task)
         raise
     progress("switching", 1)
+    time.sleep(grace)
     kept = {old.number} if keep_old else set()
     dropped = _drop_all(index, [one for one in _strays(task) if one.generation not in kept])
     report = _report(task, found)
@@ -145,6 +152,7 @@ def mend_index(
     source: IndexSource,
     *,
     sample: int = SAMPLE,
+    grace: float = GRACE_SECONDS,
     progress: Progress = silent,
 ) -> Document:
     """Does what is needed and no more: nothing, a repair or a rebuild; ``done`` says which.
@@ -159,7 +167,8 @@ def mend_index(
         report = repair(index, source, sample=sample, progress=progress)
         if report["verdict"] == "ok":
             return {**report, "done": "repair"}
-    return {**rebuild(index, source, sample=sample, progress=progress), "done": "rebuild"}
+    report = rebuild(index, source, sample=sample, grace=grace, progress=progress)
+    return {**report, "done": "rebuild"}
 
 
 def _canary(index: VectorIndex) -> str | None:

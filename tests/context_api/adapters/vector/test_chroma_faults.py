@@ -117,7 +117,7 @@ def test_a_wiped_data_folder_is_filled_again(own_server: ChromaServer, source: L
         until(answers(index.check), "it answers again")
         assert index.nearest(source.current.space(source, "session"), vector("text 0"), 5) == []
         assert verify(index, source)["missing"] == 600
-        assert mend_index(index, source)["done"] == "repair"
+        assert mend_index(index, source, grace=0)["done"] == "repair"
         assert source.held(index) == source.wanted()
 
 
@@ -143,7 +143,7 @@ def test_a_data_folder_restored_from_an_older_copy_is_brought_up_to_date(
         until(answers(index.check), "it answers again")
         report = verify(index, source)
         assert (report["stale"], report["orphans"], report["missing"]) == (100, 100, 100)
-        assert mend_index(index, source)["done"] == "repair"
+        assert mend_index(index, source, grace=0)["done"] == "repair"
         assert source.held(index) == source.wanted()
         assert verify(index, source)["verdict"] == "ok"
 
@@ -157,14 +157,14 @@ def test_a_collection_deleted_or_made_anew_behind_our_back(
         here = source.current.space(source, "session")
         other.drop(here)
         assert index.nearest(here, vector("text 0"), 5) == []
-        assert mend_index(index, source)["done"] == "repair"
+        assert mend_index(index, source, grace=0)["done"] == "repair"
         other.drop(here)
         other.upsert(here, [item("0", "text 0")])
         assert [id_ for id_, _ in index.nearest(here, vector("text 0"), 5)] == ["0"]
         other.drop(here)
         index.upsert(here, [item("4", "text 4")])
         assert dict(index.hashes(here)).keys() == {"4"}
-        assert mend_index(index, source)["done"] == "repair"
+        assert mend_index(index, source, grace=0)["done"] == "repair"
         assert source.held(index) == source.wanted()
 
 
@@ -191,7 +191,7 @@ def test_a_collection_made_for_other_vectors_is_corrupt_until_rebuilt(
         with pytest.raises(Corrupt, match=why):
             index.upsert(here, [item("0", "text 0")])
         assert verify(index, source)["verdict"] == "damaged"
-        assert mend_index(index, source)["done"] == "rebuild"
+        assert mend_index(index, source, grace=0)["done"] == "rebuild"
         assert source.held(index) == source.wanted()
 
 
@@ -216,7 +216,7 @@ def mended(server: ChromaServer, source: ListSource) -> Document:
     with connected(server) as index:
         for _ in range(12):
             try:
-                return mend_index(index, source)
+                return mend_index(index, source, grace=0)
             except Unavailable:
                 assert server.process is not None
                 # A signal's end is seen a moment after the connection's.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def test_an_index_that_equals_sql_is_ok(index: VectorIndex, source: ListSource) 
 
 def test_an_empty_project_is_ok(index: VectorIndex, source: ListSource) -> None:
     assert verify(index, source)["verdict"] == "ok"
-    assert mend_index(index, source)["done"] == "nothing"
+    assert mend_index(index, source, grace=0)["done"] == "nothing"
 
 
 def test_each_difference_is_found_and_only_it_is_mended(
@@ -109,7 +111,7 @@ def test_a_rebuild_switches_to_an_equal_generation_and_drops_the_old(
     filled(index, source)
     index.upsert(source.current.space(source, "session"), [item("900", "gone")])
     steps: list[str] = []
-    report = rebuild(index, source, progress=lambda step, _: steps.append(step))
+    report = rebuild(index, source, grace=0, progress=lambda step, _: steps.append(step))
     assert (report["from_generation"], report["generation"], report["copied"]) == (1, 2, 40)
     assert (report["verdict"], report["dropped"]) == ("ok", 3)
     assert source.current == Generation(2, MODEL, DIMENSION)
@@ -129,8 +131,34 @@ def test_what_is_written_during_a_rebuild_is_in_it(index: VectorIndex, source: L
         del source.rows["3"]
 
     source.on_vectors = write_meanwhile
-    assert rebuild(index, source)["verdict"] == "ok"
+    assert rebuild(index, source, grace=0)["verdict"] == "ok"
     assert source.held(index) == source.wanted()
+
+
+def test_searches_go_on_during_a_rebuild(index: VectorIndex, source: ListSource) -> None:
+    filled(index, source, 400)
+    over = threading.Event()
+
+    def search() -> int:
+        asked = 0
+        while not over.is_set():
+            number = asked * 4 % 400
+            here = source.generation().space(source, "session")
+            near = index.nearest(here, vector(f"text {number}"), 3)
+            assert near, "it is never empty"
+            assert near[0][0] == str(number)
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(2) as threads:
+        searching = [threads.submit(search) for _ in range(2)]
+        try:
+            rebuild(index, source, grace=0.3)
+            rebuild(index, source, grace=0.3)
+        finally:
+            over.set()
+        assert all(one.result() > 10 for one in searching)
+    assert source.current.number == 3
 
 
 def test_a_rebuild_ignores_and_removes_what_an_interrupted_one_left(
@@ -140,7 +168,7 @@ def test_a_rebuild_ignores_and_removes_what_an_interrupted_one_left(
     left = source.current._replace(number=2).space(source, "session")
     index.upsert(left, [item("900", "left behind")])
     assert verify(index, source)["strays"] == 1
-    assert rebuild(index, source)["generation"] == 3
+    assert rebuild(index, source, grace=0)["generation"] == 3
     assert verify(index, source)["strays"] == 0
 
 
@@ -152,11 +180,11 @@ def test_a_model_is_switched_when_all_its_vectors_are_there(
     repair(index, source)
     source.add("12", "only by the old one")
     with pytest.raises(Conflict, match="1 chunks have no vector by new"):
-        rebuild(index, source, model=("new", DIMENSION))
+        rebuild(index, source, grace=0, model=("new", DIMENSION))
     assert source.current.model == MODEL
     assert verify(index, source)["strays"] == 0
     source.add("12", "only by the old one", models=(MODEL, "new"))
-    report = rebuild(index, source, model=("new", DIMENSION), keep_old=True)
+    report = rebuild(index, source, grace=0, model=("new", DIMENSION), keep_old=True)
     assert (report["model"], report["dropped"]) == ("new", 0)
     assert source.held(index) == source.wanted()
     assert verify(index, source)["strays"] == 1
@@ -169,25 +197,25 @@ def test_of_two_rebuilds_one_wins_and_keeps_its_spaces(
 
     def another_first() -> None:
         source.on_vectors = lambda: None
-        rebuild(index, source)
+        rebuild(index, source, grace=0)
 
     source.on_vectors = another_first
     with pytest.raises(Conflict):
-        rebuild(index, source)
+        rebuild(index, source, grace=0)
     assert source.current.number == 2
-    assert mend_index(index, source)["verdict"] == "ok"
+    assert mend_index(index, source, grace=0)["verdict"] == "ok"
     assert source.held(index) == source.wanted()
 
 
 def test_mending_does_no_more_than_is_needed(index: VectorIndex, source: ListSource) -> None:
     filled(index, source)
-    assert mend_index(index, source)["done"] == "nothing"
+    assert mend_index(index, source, grace=0)["done"] == "nothing"
     index.delete(source.current.space(source, "pattern"), ["3"])
-    assert mend_index(index, source)["done"] == "repair"
+    assert mend_index(index, source, grace=0)["done"] == "repair"
     assert source.current.number == 1
     for kind in ("session", "checkpoint", "pattern"):
         index.drop(source.current.space(source, kind))
-    assert mend_index(index, source)["done"] == "repair"
+    assert mend_index(index, source, grace=0)["done"] == "repair"
     assert source.held(index) == source.wanted()
 
 
@@ -227,7 +255,7 @@ def test_a_ruined_graph_is_damage_and_only_a_rebuild_mends_it(
     assert (report["verdict"], counts(report)[:3]) == ("damaged", (0, 0, 0))
     index.delete(source.current.space(source, "session"), ["0"])
     assert repair(index, source)["upserted"] == 0, "nothing is written into a ruin"
-    report = mend_index(index, source)
+    report = mend_index(index, source, grace=0)
     assert (report["done"], report["verdict"], report["generation"]) == ("rebuild", "ok", 2)
     assert source.held(index) == source.wanted()
 
@@ -236,7 +264,7 @@ def test_a_rebuild_reads_nothing_of_what_it_replaces(source: ListSource) -> None
     index = Ruined((), silent=False)
     filled(index, source)
     index.read.clear()
-    rebuild(index, source)
+    rebuild(index, source, grace=0)
     assert index.read == {2}
 
 
@@ -245,7 +273,7 @@ def test_a_generation_that_is_ruined_too_is_not_switched_to(source: ListSource) 
     filled(index, source)
     index.broken = (2,)
     with pytest.raises(Corrupt):
-        rebuild(index, source)
+        rebuild(index, source, grace=0)
     assert source.current.number == 1
     assert {one.generation for one in index.spaces(source.tenant_id, source.project_id)} == {1}
 
@@ -277,7 +305,7 @@ def test_a_rebuild_that_fails_changes_nothing(source: ListSource) -> None:
     filled(index, source)
     before = source.held(index)
     with pytest.raises(Unavailable):
-        rebuild(index, source)
+        rebuild(index, source, grace=0)
     assert source.current.number == 1
     assert source.held(index) == before
     assert {one.generation for one in index.spaces(source.tenant_id, source.project_id)} == {1}

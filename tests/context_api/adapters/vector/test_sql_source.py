@@ -98,7 +98,7 @@ def test_care_and_the_worker_mean_the_same(world: World) -> None:
 
 def test_a_rebuild_gets_a_new_number_under_which_all_goes_on(world: World) -> None:
     repair(world.vectors, world.source)
-    report = rebuild(world.vectors, world.source)
+    report = rebuild(world.vectors, world.source, grace=0)
     assert (report["from_generation"], report["generation"], report["held"]) == (1, 2, 5)
     assert {one.generation for one in world.vectors.spaces(TENANT, PROJECT)} == {2}
     world.write("later", deleted=("a",))
@@ -112,7 +112,7 @@ def test_a_rebuild_gets_a_new_number_under_which_all_goes_on(world: World) -> No
     near = store.similarities(store.view(PROJECT), world.embedder.model, query)
     assert near is not None
     assert near.max() > 0.99
-    assert mend_index(world.vectors, world.source)["done"] == "nothing"
+    assert mend_index(world.vectors, world.source, grace=0)["done"] == "nothing"
 
 
 def test_a_search_finds_the_generation_before_and_after_a_rebuild(world: World) -> None:
@@ -125,7 +125,7 @@ def test_a_search_finds_the_generation_before_and_after_a_rebuild(world: World) 
         near = store.similarities(store.view(PROJECT), world.embedder.model, query)
         assert near is not None
         assert near.max() > 0.99
-        rebuild(world.vectors, world.source)
+        rebuild(world.vectors, world.source, grace=0)
 
 
 def test_the_indexer_and_care_keep_out_of_each_others_way(world: World) -> None:
@@ -157,7 +157,7 @@ def test_a_switch_needs_the_pause_the_generation_and_the_model(world: World) -> 
             source.switch(now, now._replace(number=7))
     assert source.generation() == now
     world.database.run("UPDATE index_state SET lease_owner = NULL, last_generation = 41")
-    assert rebuild(world.vectors, source)["generation"] == 42
+    assert rebuild(world.vectors, source, grace=0)["generation"] == 42
     assert source.unused_number() == 43
 
 
