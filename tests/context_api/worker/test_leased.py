@@ -326,12 +326,20 @@ async def test_a_project_that_fails_does_not_hold_up_the_others(url: str) -> Non
     async with hub(url, embedder=Down()) as one:
         await one.save("acme/bad", [f"a bad day {number}" for number in range(9)])
         await one.save(PROJECT, TEXTS)
-        failures = 0
-        for _ in range(4):
-            try:
-                await one.indexer.turn()
-            except EmbeddingFailed:
-                failures += 1
-        assert failures == 1
+        await one.drain()
+        state = one.services.indexes.state
+        assert (state.failures, state.last_error) == (1, "embedding_failed: the embedder is down")
         assert (await progress(one)).pending == 0
         assert (await progress(one, "acme/bad")).lexical_seq > 0
+
+
+@in_loop
+async def test_a_project_that_nothing_moves_does_not_keep_the_worker_busy(
+    url: str, database: IndexDatabase
+) -> None:
+    async with hub(url) as one:
+        await one.save(PROJECT, TEXTS)
+        await one.drain()
+        # A head without events, as after a damage that no indexing can mend.
+        database.run("UPDATE projects SET head = head + 5")
+        assert await one.drain() <= 1

@@ -35,6 +35,7 @@ SLICE_S = 5.0
 """How long one project is worked on while others wait; its words come before its vectors."""
 
 PURGE_EVERY_S = 3_600.0
+FAILING_S = 60.0
 TEXT_GONE = "the record does not hold the indexed text any more"
 
 log = structlog.get_logger(__name__)
@@ -68,9 +69,11 @@ class LeasedIndexer:
         self._batch = batch
         self._beat_s = beat_s
         self._purge_at = time.monotonic() + PURGE_EVERY_S
+        self._barren: set[str] = set()
+        self._failing: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Runs until it is cancelled. A failure is noted, waited out and shown by health."""
+        """Runs until it is cancelled. A failure is noted and shown by health."""
         state = self._services.indexes.state
         try:
             while True:
@@ -78,45 +81,82 @@ class LeasedIndexer:
                 try:
                     worked = await self.turn()
                     await self._purge()
-                except ContextError as error:
-                    log.warning("indexing failed", code=error.code, detail=error.detail)
-                    await self._failed(f"{error.code}: {error.detail}")
-                except Exception as error:
-                    log.exception("indexing failed")
-                    await self._failed(f"internal_error: {type(error).__name__}")
-                else:
-                    state.failures = 0
-                    state.last_success_at = now()
-                    if not worked:
-                        await self._services.wakeup.wait(seen, POLL_S)
+                except Exception as error:  # noqa: BLE001 - told to the log and to health
+                    self._note("", error)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                if not worked:
+                    self._barren.clear()
+                    await self._services.wakeup.wait(seen, POLL_S)
         finally:
             state.alive = False
 
     async def turn(self) -> bool:
-        """Works on one project, if there is one with work; says if there was.
+        """Works on one project, if there is one with work; says if there may be more to do.
+
+        What goes wrong with the project is noted; it is then left alone for a while, and the
+        others have their turn.
 
         Raises:
-            ContextError: what went wrong; the project is left alone for a while.
+            ContextError: the projects with work cannot be found.
         """
         await asyncio.to_thread(self._services.indexes.try_embedder)
         if self._push is not None:
             await asyncio.to_thread(self._push.probe)
         claim = await asyncio.to_thread(self._leases.claim, self.worker_id)
         if claim is None:
+            self._succeeded("")
             return False
-        succeeded = False
+        failure: Exception | None = None
+        done = False
         try:
-            await self._while_held(claim, self._index(claim))
-            succeeded = True
+            done = await self._while_held(claim, self._index(claim))
         except LeaseLost:
             log.warning("a project was taken over", project=claim.project_id)
             return True
+        except Exception as error:  # noqa: BLE001 - told to the log and to health
+            failure = error
         finally:
             # Also when this worker is told to stop: the next need not wait for the lease to end.
-            await asyncio.shield(self._release(claim, succeeded=succeeded))
-        return True
+            released = self._release(claim, succeeded=failure is None)
+            await asyncio.shield(asyncio.ensure_future(released))
+        if failure is not None:
+            self._note(claim.project_id, failure)
+            return True
+        self._succeeded(claim.project_id)
+        return self._may_go_on(claim, done)
 
-    async def _while_held(self, claim: Claim, work: Coroutine[Any, Any, None]) -> None:
+    def _may_go_on(self, claim: Claim, done: bool) -> bool:
+        """Says if looking again at once is worth it: not for a project that nothing moves."""
+        if done:
+            self._barren.clear()
+            return True
+        seen = claim.project_id in self._barren
+        self._barren.add(claim.project_id)
+        return not seen
+
+    def _note(self, project_id: str, error: Exception) -> None:
+        """Lets health show a failure until the project succeeds, or a minute has passed."""
+        state = self._services.indexes.state
+        if isinstance(error, ContextError):
+            state.last_error = f"{error.code}: {error.detail}"
+            log.warning("indexing failed", project=project_id, error=state.last_error)
+        else:
+            state.last_error = f"internal_error: {type(error).__name__}"
+            log.error("indexing failed", project=project_id, exc_info=error)
+        self._failing[project_id] = time.monotonic()
+        state.failures = len(self._failing)
+
+    def _succeeded(self, project_id: str) -> None:
+        state = self._services.indexes.state
+        state.last_success_at = now()
+        self._failing.pop(project_id, None)
+        # Another worker may have done since what failed here.
+        since = time.monotonic() - FAILING_S
+        self._failing = {name: at for name, at in self._failing.items() if at > since}
+        state.failures = len(self._failing)
+
+    async def _while_held(self, claim: Claim, work: Coroutine[Any, Any, bool]) -> bool:
         """Does the work while the lease is prolonged.
 
         Raises:
@@ -126,7 +166,9 @@ class LeasedIndexer:
         beating = asyncio.create_task(self._beat(claim))
         try:
             await asyncio.wait({doing, beating}, return_when=asyncio.FIRST_COMPLETED)
-            (doing if doing.done() else beating).result()
+            if not doing.done():
+                beating.result()
+            return await doing
         finally:
             for task in (doing, beating):
                 task.cancel()
@@ -149,18 +191,24 @@ class LeasedIndexer:
         except ContextError as error:
             log.warning("a lease was not given back", code=error.code)
 
-    async def _index(self, claim: Claim) -> None:
-        """Words, vectors, and what the vector server lacks, for a slice of time."""
+    async def _index(self, claim: Claim) -> bool:
+        """Words, vectors, and what the vector server lacks, for a slice of time.
+
+        Says if there was any of it.
+        """
         end = time.monotonic() + SLICE_S
+        done = False
         await asyncio.to_thread(self._work.prepare, claim)
         while True:
             worded = await self._index_words(claim, end)
             embedded = await self._index_vectors(claim)
+            done |= worded or embedded
             if not (worded or embedded) or time.monotonic() > end:
                 break
         if await asyncio.to_thread(self._work.finish, claim):
             log.info("vectors of another model are in use", project=claim.project_id)
-        await self._send(claim)
+            done = True
+        return await self._send(claim) or done
 
     async def _index_words(self, claim: Claim, end: float) -> bool:
         viewer = indexer_of(claim.tenant_id)
@@ -222,19 +270,20 @@ class LeasedIndexer:
             if chunk.content_hash in done.failed:
                 self._work.mark_dead(claim, chunk, done.failed[chunk.content_hash])
 
-    async def _send(self, claim: Claim) -> None:
+    async def _send(self, claim: Claim) -> bool:
         """Brings the vector server up to date; while it is away nothing else waits for it."""
         push = self._push
         if push is None or not await asyncio.to_thread(push.probe):
-            return
+            return False
         try:
-            await asyncio.to_thread(push.push, claim)
+            sent = await asyncio.to_thread(push.push, claim)
             wrong = await asyncio.to_thread(push.audit, claim)
         except (Unavailable, Corrupt) as error:
             log.warning("the vector server is behind", code=error.code, detail=error.detail)
-            return
+            return False
         if wrong:
             log.warning("the vector server was mended", project=claim.project_id, vectors=wrong)
+        return sent or wrong > 0
 
     async def _purge(self) -> None:
         if time.monotonic() < self._purge_at:
@@ -242,9 +291,3 @@ class LeasedIndexer:
         self._purge_at = time.monotonic() + PURGE_EVERY_S
         for tenant_id in await self._services.uow.tenants():
             await asyncio.to_thread(self._work.purge, tenant_id)
-
-    async def _failed(self, reason: str) -> None:
-        state = self._services.indexes.state
-        state.failures += 1
-        state.last_error = reason
-        await asyncio.sleep(RETRY_S)

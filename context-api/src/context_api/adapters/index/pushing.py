@@ -201,10 +201,28 @@ class SqlVectorPush:
                 gone[row.kind].append(str(row.number))
             elif row.vector is not None and row.record_id is not None:
                 items[row.kind].append(_item(row, generation))
-        for kind, members in items.items():
-            self._vectors.upsert(_space(claim, generation, kind), members)
-        for kind, ids in gone.items():
-            self._vectors.delete(_space(claim, generation, kind), ids)
+        for kind in items.keys() | gone.keys():
+            space = _space(claim, generation, kind)
+            try:
+                if items[kind]:
+                    self._vectors.upsert(space, items[kind])
+                if gone[kind]:
+                    self._vectors.delete(space, gone[kind])
+            except Corrupt:
+                self._begin_anew(claim, generation, space)
+                raise
+
+    def _begin_anew(self, claim: Claim, generation: Generation, space: Space) -> None:
+        """Drops a damaged space, and puts the watermark to 0 so that all of it is sent again."""
+        with self._database.transaction(claim.tenant_id) as connection:
+            locked = lock_for(connection, claim)
+            connection.execute(
+                "UPDATE index_generations SET pushed = 0, audited_at = NULL"
+                " WHERE tenant_id = %s AND project_id = %s AND generation = %s",
+                (*locked.key, generation.number),
+            )
+            tell(locked)
+        self._vectors.drop(space)
 
     def _note(self, claim: Claim, generation: Generation, revision: int) -> None:
         """Moves the watermark, and forgets the chunks that the server has forgotten."""
