@@ -72,7 +72,7 @@ def probe_redis(url: str) -> Probe:
     host, port = parts.hostname or "localhost", parts.port or REDIS_PORT
     try:
         with socket.create_connection((host, port), PATIENCE_S) as plain:
-            if parts.scheme == "rediss":
+            if parts.scheme.startswith("rediss"):
                 context = ssl.create_default_context()
                 with context.wrap_socket(plain, server_hostname=host) as secured:
                     answer = _ping(secured, parts.username, parts.password)
