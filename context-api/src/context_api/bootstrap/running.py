@@ -17,6 +17,7 @@ from context_api.application.authenticate import hash_secret, split_token
 from context_api.application.caching import Caches
 from context_api.application.indexes import Indexes
 from context_api.application.measuring import Measures
+from context_api.application.query_vectors import CachedQueries
 from context_api.application.seeding import seed
 from context_api.application.services import Facts, RootKey, Services
 from context_api.application.wakeup import Wakeup
@@ -47,7 +48,8 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
         parts = await _open_indexes(settings, stack)
         wakeup = Wakeup()
         database, revision = await _database(settings, wakeup, stack)
-        indexes = Indexes(stores=parts.stores, load_embedder=loader or ModelLoader(settings))
+        load = loader or ModelLoader(settings)
+        indexes = Indexes(stores=parts.stores, load_embedder=lambda: CachedQueries(load()))
         await asyncio.to_thread(indexes.try_embedder)
         caching = _caching(settings)
         stack.push_async_callback(caching.close)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # The same form as `context_api.application.authenticate.TOKEN`, without loading the hub.
 KEY_FORM = re.compile(r"mctx_([A-Za-z0-9]{6,32})_([A-Za-z0-9_-]{20,100})")
+_REDIS_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 
 
 def contradictions(settings: Settings) -> Iterable[str]:
@@ -49,8 +50,8 @@ def _server_problems(settings: Settings, key: str) -> Iterable[str]:
             yield "MEMCTX_CHROMA_URL is set but MEMCTX_DATABASE_URL is not on PostgreSQL"
     redis_url = settings.redis_url.get_secret_value()
     if redis_url:
-        if not redis_url.startswith(("redis://", "rediss://")):
-            yield "MEMCTX_REDIS_URL must begin with redis:// or rediss://"
+        if not redis_url.startswith(_REDIS_SCHEMES):
+            yield "MEMCTX_REDIS_URL must begin with redis://, rediss:// or redis+cluster://"
         if settings.cache_secret is None:
             yield "MEMCTX_REDIS_URL is set, so MEMCTX_CACHE_SECRET is needed"
     if settings.role != "all" and not settings.is_server:
