@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy import Executable, Table, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
@@ -25,11 +24,6 @@ class Dialect(enum.Enum):
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
-
-
-def dialect_of(engine_dialect: SqlDialect) -> Dialect:
-    """Returns which of the supported databases a SQLAlchemy dialect is."""
-    return Dialect(engine_dialect.name)
 
 
 def dialect_of_url(url: str) -> Dialect:
