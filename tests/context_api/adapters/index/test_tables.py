@@ -15,6 +15,8 @@ import pytest
 from context_api.adapters.index import SqlIndexes, SqlVectorWork, open_pool
 from context_api.adapters.index.database import Pool
 from context_api.adapters.index.leases import SqlLeases
+from context_api.adapters.index.state import lock, read_generations
+from context_api.adapters.index.writing import prepare_batch, write
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.errors import Busy, ContextError, Unavailable
 from memory_core.recall.ports import IndexRecord, Progress
@@ -239,3 +241,48 @@ def test_a_server_that_stands_still_holds_no_search_for_long(database: IndexData
                 process.resume()
         assert store.view(PROJECT).live == 3
         assert store.progress(PROJECT).lexical_seq == 1
+
+
+def test_rows_read_before_another_process_was_faster_do_not_replace_its_own(pool: Pool) -> None:
+    slow, fast = SqlIndexes(pool).of(TENANT), SqlIndexes(pool).of(TENANT)
+    stale = some(3, "as it was")
+    fast.apply(PROJECT, 10, some(3, "as it is now"), [], after_seq=0)
+    slow.apply(PROJECT, 5, stale, [], after_seq=0)
+    with opened() as fresh:
+        fresh.apply(PROJECT, 10, some(3, "as it is now"), [])
+        assert rows(slow.view(PROJECT)) == rows(fresh.view(PROJECT))
+    assert slow.progress(PROJECT).lexical_seq == 10
+
+
+def test_a_vector_that_another_project_has_just_found_is_not_deleted(
+    database: IndexDatabase, pool: Pool
+) -> None:
+    embedder, other = HashingEmbedder(16), identity("other project")
+    indexes = SqlIndexes(pool)
+    indexes.use_model(embedder.model, 16)
+    store = indexes.of(TENANT)
+    database.add_project(PROJECT, 1)
+    store.apply(PROJECT, 1, [record("a", "the same text")], [], after_seq=0)
+    store.apply(other, 1, [record("x", "another", project_id=other)], [], after_seq=0)
+    claim = SqlLeases(indexes).claim("w")
+    assert claim is not None
+    work = SqlVectorWork(indexes)
+    vectors = [(c.content_hash, embedder.embed(["x"])[0]) for c in work.waiting(claim, 5)]
+    work.put_vectors(claim, vectors)
+
+    with ThreadPoolExecutor(1) as threads:
+        with indexes.database.transaction(TENANT) as connection:
+            locked = lock(connection, TENANT, other)
+            batch = prepare_batch([record("b", "the same text", project_id=other)], [])
+            write(locked, batch, 2, read_generations(locked), keep_gone=False)
+            gone = [Ref(Kind.MESSAGE, identity("a"))]
+            freeing = threads.submit(store.apply, PROJECT, 2, [], gone, after_seq=1)
+            end = time.monotonic() + 20
+            while not freeing.done() and not database.run(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            ):
+                assert time.monotonic() < end
+        freeing.result(20)
+    assert database.count("chunk_vectors") == 1
+    view = store.view(other)
+    assert view.chunks.embedded.tolist() == [False, True]
