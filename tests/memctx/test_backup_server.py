@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_between_a_team_and_a_laptop(team: Served, tmp_path: Path) -> None:
     fill(team.client)
     first, second = tmp_path / "first.tar.gz", tmp_path / "second.tar.gz"
     saved = memctx(team.url, tmp_path, "backup", str(first))
+    assert b"to be erased" not in gzip.decompress(first.read_bytes())
     assert memctx(team.url, tmp_path, "backup", "verify", str(first))["ok"] is True
     with running_hub(tmp_path / "laptop") as laptop:
         laptop.json("restore", str(first))
