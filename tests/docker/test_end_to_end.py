@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -132,11 +133,13 @@ def test_only_the_api_is_published(stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", [one for one in RUNNING if one != "api"])
 def test_stores_and_workers_have_no_way_out(stack: Stack, service: str) -> None:
-    """No route but to their own network: the destination 0 would be the default one."""
-    lines = stack.inside(service, "cat", "/proc/net/route").splitlines()
-    destinations = [line.split()[1] for line in lines[1:] if line.strip()]
-    assert destinations
-    assert "00000000" not in destinations
+    """The API is reached on their own network, and not by its address on the other one."""
+    networks = stack.inspect("api")["NetworkSettings"]["Networks"]
+    (outside,) = [one["IPAddress"] for name, one in networks.items() if name.endswith("_front")]
+    script = "for host in api %s; do timeout 3 bash -c ': </dev/tcp/'$host/8080 && echo $host; done"
+    assert stack.inside(service, "bash", "-c", script % outside).split() == ["api"]
+    with socket.create_connection((outside, 8080), timeout=3):
+        pass  # It answers there: from inside it is the network that is in the way.
 
 
 def test_connections_of_the_api_to_the_outside_are_not_translated(stack: Stack) -> None:
