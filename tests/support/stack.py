@@ -22,7 +22,6 @@ KEY = "mctx_0123456789ab_Vq3xT8mZrJ5wLd2nYk7cHf0sPb9gEu4aRi6oXtNj1KM"
 """A key that a hub which others can reach starts with."""
 
 
-
 @dataclass
 class Servers:
     """The three servers that a team's hub stands on."""

@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "log": Entry("maintenance:log", "Check the log against its digests."),
         "worker": Entry("worker:worker", "Index what is written, beside an API."),
         "migrate": Entry("migrate:migrate", "Bring the database to this version's schema."),
+        "index": Entry("index:index", "Check, mend and rebuild the vectors in Chroma."),
         "rebuild": Entry("maintenance:rebuild", "Make every view anew from the log."),
     },
     "This program": {

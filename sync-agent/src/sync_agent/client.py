@@ -104,6 +104,17 @@ class HubClient:
         """Checks every log against its digests and every view against its log."""
         return cast("doc.Verified", self._post("/admin/verify", {}, MAINTENANCE_SECONDS))
 
+    def index_care(self, action: str, project: str | None = None) -> doc.VectorCare:
+        """Verifies, repairs or rebuilds the vector server's contents."""
+        answer = self._channel.call(
+            "POST",
+            f"{API}/admin/index/{segment(action)}",
+            query={"project": project},
+            body={},
+            seconds=MAINTENANCE_SECONDS,
+        )
+        return cast("doc.VectorCare", answer.body)
+
     def rebuild(self) -> doc.Rebuilt:
         """Drops every view and makes it anew from the log."""
         return cast("doc.Rebuilt", self._post("/admin/rebuild", {}, MAINTENANCE_SECONDS))

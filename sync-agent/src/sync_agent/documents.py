@@ -369,6 +369,34 @@ class Verified(TypedDict):
     events: int
 
 
+class CaredProject(TypedDict):
+    """How the vector server's contents of a project compare with SQL, and what was changed."""
+
+    project: str
+    project_id: str
+    generation: int
+    model: str
+    dimension: int
+    verdict: str
+    expected: int
+    held: int
+    missing: int
+    stale: int
+    orphans: int
+    waiting: int
+    asked: int
+    unfound: int
+    damage: list[str]
+    changed: dict[str, int]
+
+
+class VectorCare(TypedDict):
+    """What verifying, repairing or rebuilding vectors found."""
+
+    ok: bool
+    projects: list[CaredProject]
+
+
 class Rebuilt(TypedDict):
     """What rebuilding every view gave: digests before and after."""
 

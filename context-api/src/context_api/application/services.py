@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from context_api.application.caching import Caches
+from context_api.application.index_care_source import IndexSource
 from context_api.application.indexes import Indexes
 from context_api.application.limiting import Limiter
 from context_api.application.measuring import Measures
 from context_api.application.ports import UnitOfWork
+from context_api.application.vectors import VectorIndex
 from context_api.application.wakeup import Wakeup
 
 
@@ -52,6 +55,9 @@ class Services:
     min_score: float | None = None
     caches: Caches = field(default_factory=Caches)
     limiter: Limiter | None = None
+    vectors: Callable[[str, str], tuple[VectorIndex, IndexSource]] | None = None
+    """By tenant and project: the vector server, if there is one, and what SQL says it holds."""
+
     measures: Measures = field(default_factory=Measures)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from context_api.application.index_care_source import IndexSource
 from context_api.application.indexes import IndexStores
 from context_api.application.services import Services
+from context_api.application.vectors import VectorIndex
 
 Job = Coroutine[Any, Any, None]
 
@@ -18,3 +20,4 @@ class IndexParts:
 
     stores: IndexStores
     jobs: Callable[[Services], list[Job]]
+    vectors: Callable[[str, str], tuple[VectorIndex, IndexSource]] | None = None

@@ -63,6 +63,7 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             min_score=settings.min_score,
             caches=Caches(store=caching.cache),
             limiter=caching.limiter,
+            vectors=parts.vectors,
             measures=Measures(caches=caching.cache.counts, missing_parts=indexes.degraded),
         )
         await seed(services.uow, services.tenant_id)

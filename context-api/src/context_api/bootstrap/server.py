@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from context_api.adapters.index import (
@@ -11,9 +12,12 @@ from context_api.adapters.index import (
     SqlVectorWork,
     open_pool,
 )
+from context_api.adapters.index.care import SqlIndexSource
 from context_api.adapters.sql.libpq import libpq_url
 from context_api.adapters.vector.chroma import ChromaVectors
+from context_api.application.index_care_source import IndexSource
 from context_api.application.services import Services
+from context_api.application.vectors import VectorIndex
 from context_api.bootstrap.parts import IndexParts, Job
 from context_api.settings import Settings
 from context_api.worker.housekeeping import Housekeeping
@@ -56,7 +60,22 @@ async def open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts:
             found.append(warm(services))
         return found
 
-    return IndexParts(indexes, jobs)
+    return IndexParts(indexes, jobs, _cared_for(indexes, vectors))
+
+
+def _cared_for(
+    indexes: SqlIndexes, vectors: ChromaVectors | None
+) -> Callable[[str, str], tuple[VectorIndex, IndexSource]] | None:
+    if vectors is None:
+        return None
+
+    def of(tenant_id: str, project_id: str) -> tuple[VectorIndex, IndexSource]:
+        source = SqlIndexSource(
+            indexes.database, tenant_id, project_id, model=indexes.model.current
+        )
+        return vectors, source
+
+    return of
 
 
 def _vectors(settings: Settings) -> ChromaVectors | None:

@@ -226,6 +226,34 @@ class Verification(Answer):
     events: int
 
 
+class CaredProject(Answer):
+    """How the vector server's contents of a project compare with SQL, and what was changed."""
+
+    project: str
+    project_id: Uuid
+    generation: int
+    model: str
+    dimension: int
+    verdict: Literal["ok", "drifted", "damaged"]
+    expected: int
+    held: int
+    missing: int
+    stale: int
+    orphans: int
+    waiting: int
+    asked: int
+    unfound: int
+    damage: list[str]
+    changed: dict[str, int]
+
+
+class VectorCare(Answer):
+    """What verifying, repairing or rebuilding vectors found."""
+
+    ok: bool
+    projects: list[CaredProject]
+
+
 class Rebuild(Answer):
     """Digests of all views before and after they were made again from the log."""
 

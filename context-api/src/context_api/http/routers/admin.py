@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from context_api.application import admin, tenants, transfer
+from context_api.application import admin, tenants, transfer, vector_care
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer
-from context_api.http.dto import Asking, ExportQuery, ImportQuery
+from context_api.http.dto import Asking, ExportQuery, ImportQuery, OneProject
 from context_api.http.lines import lines_of
 from context_api.http.metrics import Metrics
 from context_api.http.refusals import refuses
@@ -28,12 +28,15 @@ from memory_core.errors import (
     InvalidJson,
     NotFound,
     PayloadTooLarge,
+    ProjectNotFound,
     SlugTaken,
 )
 
 FIGURES_S = 2.0
 NDJSON = "application/x-ndjson"
 LINES = {NDJSON: {"schema": {"type": "string"}}}
+
+CARE = refuses(ProjectNotFound, Conflict, Corrupt)
 
 router = APIRouter(tags=["operation"], route_class=HubRoute)
 
@@ -48,6 +51,24 @@ async def verify(ask: Asking) -> Json:
 async def rebuild(ask: Asking) -> Json:
     """Drop every view and make it again from the log."""
     return answer(await admin.rebuild(ask.services, ask.caller))
+
+
+@router.post(f"{API}/admin/index/verify", response_model=reports.VectorCare, responses=CARE)
+async def verify_index(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
+    """Compare the vector server with SQL, by id and hash, and ask it for what it must find."""
+    return answer(await vector_care.care(ask.services, ask.caller, "verify", query.project))
+
+
+@router.post(f"{API}/admin/index/repair", response_model=reports.VectorCare, responses=CARE)
+async def repair_index(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
+    """Mend what differs in the vector server, and nothing else."""
+    return answer(await vector_care.care(ask.services, ask.caller, "repair", query.project))
+
+
+@router.post(f"{API}/admin/index/rebuild", response_model=reports.VectorCare, responses=CARE)
+async def rebuild_index(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
+    """Build the vectors anew beside the old ones, prove them equal to SQL, and switch."""
+    return answer(await vector_care.care(ask.services, ask.caller, "rebuild", query.project))
 
 
 @router.get(f"{API}/status", response_model=reports.Status)
