@@ -133,6 +133,7 @@ def calls(known: Known, tmp_path: Path) -> list[list[str]]:
 
 
 STARTED_ELSEWHERE = {
+    "index verify", "index repair", "index rebuild",
     "serve", "stop", "migrate", "worker", "model install", "keys revoke",
     "sessions delete", "checkpoints delete", "patterns delete",
 }  # fmt: skip

@@ -264,6 +264,7 @@ def weak_secret() -> str | None:
         from context_api.domain.weak_secrets import refuse_weak  # noqa: PLC0415
     secret = {
         "MEMCTX_API_KEY": settings.api_key,
+        "MEMCTX_METRICS_KEY": settings.metrics_key,
         "MEMCTX_DATABASE_URL": settings.database_url,
         "MEMCTX_REDIS_URL": settings.redis_url,
         "MEMCTX_CACHE_SECRET": settings.cache_secret,

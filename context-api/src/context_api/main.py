@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -13,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from context_api import bootstrap
-from context_api.http import logs
+from context_api.http import logs, tracing
 from context_api.http.app import HEALTH_ONLY, ROUTERS, create_app
 from context_api.http.options import HttpOptions
 from context_api.http.protocol import BoundedProtocol
@@ -53,9 +54,10 @@ class HubServer(uvicorn.Server):
     """A server inside a loop and a lifespan of ours, which ends its event streams first."""
 
     def __init__(self, app: FastAPI, on_started: Callable[[], None]) -> None:
+        traced = tracing.wanted(os.environ) and tracing.is_installed()
         super().__init__(
             uvicorn.Config(
-                app,
+                tracing.traced(app, "memory-context") if traced else app,
                 http=BoundedProtocol,
                 ws="none",
                 lifespan="off",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from memory_core.errors import ContextError, InvalidInput
 from memory_core.ids import uuid7
 from sync_agent.connection import BodySource, Connection, Reply, Request, SendFailed
-from sync_agent.errors import HubTimeout, HubUnreachable, NotAHub, from_problem
+from sync_agent.errors import CutAnswer, HubTimeout, HubUnreachable, NotAHub, from_problem
 from sync_agent.url import HubUrl
 from sync_agent.wire import Query, encode, retry_after, target
 
@@ -117,8 +117,19 @@ class Channel:
             seconds=seconds,
             repeatable=repeatable,
         )
-        reply = self._send(request)
-        return Answer(reply.status, reply.headers, self._decode(reply))
+        return self._whole(request)
+
+    def _whole(self, request: Request) -> Answer:
+        """Returns an answer that was read to its end; one that a dying hub cut is asked again."""
+        end = time.monotonic() + self._retry.budget
+        while True:
+            reply = self._send(request)
+            try:
+                return Answer(reply.status, reply.headers, self._decode(reply))
+            except CutAnswer:
+                if not request.repeatable or time.monotonic() >= end:
+                    raise
+                time.sleep(self._retry.first)
 
     def look(self, path: str, *, seconds: float = READ_SECONDS) -> Answer:
         """Asks once with GET and returns the JSON answer whatever its status says.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sync_agent.errors import BrokenAnswer
+from sync_agent.errors import BrokenAnswer, CutAnswer
 from sync_agent.url import HubUrl
 
 BodySource: TypeAlias = bytes | Iterable[bytes] | None
@@ -98,9 +98,9 @@ class Reply:
                     raise BrokenAnswer(f"the hub's answer is longer than {limit} bytes")
                 yield piece
         except (http.client.HTTPException, OSError) as error:
-            raise BrokenAnswer("the hub's answer ended before it was complete") from error
+            raise CutAnswer("the hub's answer ended before it was complete") from error
         if self._response.length:
-            raise BrokenAnswer("the hub's answer ended before it was complete")
+            raise CutAnswer("the hub's answer ended before it was complete")
         self._complete = True
 
 

@@ -35,6 +35,10 @@ class BrokenAnswer(ContextError):
     code, status = "broken_answer", 502
 
 
+class CutAnswer(BrokenAnswer):
+    """The connection ended in the middle of the hub's answer."""
+
+
 class InvalidConfig(InvalidInput):
     """The client's configuration is not usable."""
 

@@ -145,7 +145,7 @@ def test_a_key_gets_nothing_of_others(
     if SCOPES[method, path] not in held(who):
         assert found == (403, "forbidden")
     elif path.startswith(CARE):
-        assert found in {(422, "invalid_input"), *MISSING}, answer.text
+        assert found in {(409, "conflict"), *MISSING}, answer.text
     elif (method, path) == ("GET", "/api/v1/search") or (method, path) not in OWN:
         assert found in MISSING, answer.text
     elif (method, path, "grant" in who) == ("POST", "/api/v1/projects", True):

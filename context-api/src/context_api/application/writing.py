@@ -211,7 +211,7 @@ async def _carry_out(
         )
         # After the decision, which refuses those who may not know that the record exists.
         _check_match(current, if_match)
-        seq = 0
+        seq = reached = 0
         if decision.drafts:
             events = await tx.append(
                 project_id,
@@ -221,11 +221,12 @@ async def _carry_out(
                 actor=caller.actor,
                 recorded_at=at,
             )
-            seq = events[-1].seq
-        head = await tx.log.head(project_id)
+            seq = reached = events[-1].seq
+        elif (head := await tx.log.head(project_id)) is not None:
+            reached = head.seq
         await tx.commit()
     services.measures.appended(len(decision.drafts))
-    written = _summary(decision, seq=seq, head=head.seq if head else 0)
+    written = _summary(decision, seq=seq, head=reached)
     made = current is None and isinstance(operation.body, _CREATIONS)
     return replace(written, created=made, redactions=total(counts))
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
+from pydantic import SecretStr
+
 from context_api.adapters.cache.opening import Opened, open_caching
 from context_api.adapters.sql.database import Database
 from context_api.adapters.sql.dialect import Dialect, open_database
@@ -58,7 +60,8 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             wakeup=wakeup,
             indexes=indexes,
             tenant_id=DEFAULT_TENANT,
-            root_key=_root_key(settings),
+            root_key=_key(settings.api_key, ROOT_OWNER),
+            metrics_key=_key(settings.metrics_key, "metrics"),
             facts=_facts(database, revision),
             min_score=settings.min_score,
             caches=Caches(store=caching.cache),
@@ -107,6 +110,7 @@ def _caching(settings: Settings) -> Opened:
 def _check_secrets(settings: Settings) -> None:
     given = {
         "MEMCTX_API_KEY": settings.api_key,
+        "MEMCTX_METRICS_KEY": settings.metrics_key,
         "MEMCTX_DATABASE_URL": settings.database_url,
         "MEMCTX_REDIS_URL": settings.redis_url,
         "MEMCTX_CACHE_SECRET": settings.cache_secret,
@@ -138,13 +142,13 @@ async def _stop(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _root_key(settings: Settings) -> RootKey | None:
-    if settings.api_key is None:
+def _key(token: SecretStr | None, owner: str) -> RootKey | None:
+    if token is None:
         return None
-    key_id, secret = split_token(settings.api_key.get_secret_value())
+    key_id, secret = split_token(token.get_secret_value())
     return RootKey(
         key_id=key_id,
         secret_hash=hash_secret(secret),
         tenant_id=DEFAULT_TENANT,
-        owner=ROOT_OWNER,
+        owner=owner,
     )

@@ -22,6 +22,8 @@ def contradictions(settings: Settings) -> Iterable[str]:
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     if settings.api_key and not KEY_FORM.fullmatch(key):
         yield "MEMCTX_API_KEY has not the form mctx_<id>_<secret>; `./setup.sh` makes one"
+    if settings.metrics_key and not KEY_FORM.fullmatch(settings.metrics_key.get_secret_value()):
+        yield "MEMCTX_METRICS_KEY has not the form mctx_<id>_<secret>"
     if not is_loopback(settings.host) and not key:
         yield f"MEMCTX_HOST={settings.host} can be reached by others and needs MEMCTX_API_KEY"
     yield from _server_problems(settings, key)

@@ -49,6 +49,7 @@ NOT_FROM_REPOSITORY = frozenset(
         "embedding_provider",
         "embedding_url",
         "host",
+        "metrics_key",
         "model_dir",
         "redis_url",
         "role",
@@ -79,6 +80,10 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None,
         description="Key with all rights, in the form mctx_<id>_<secret>; `./setup.sh` makes one.",
+    )
+    metrics_key: SecretStr | None = Field(
+        default=None,
+        description="Key that only reads /metrics, in the same form; empty: an admin's is needed.",
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,

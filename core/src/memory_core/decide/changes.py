@@ -35,7 +35,9 @@ def update(
     conflict. Tags and remotes are sets whose additions and removals merge.
     """
     current = live_record(Ref(operation.kind, operation.record_id), known)
-    pushed: Document = body.model_dump(mode="json", exclude_unset=True)
+    # What is given is stored whole, with what it leaves out inside it.
+    whole: Document = body.model_dump(mode="json")
+    pushed: Document = {name: whole[name] for name in whole if name in body.model_fields_set}
     if "parent" in pushed:
         pushed["parent_id"] = pushed.pop("parent")
     edits = _take_set_edits(pushed, current)
