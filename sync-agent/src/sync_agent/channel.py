@@ -15,7 +15,7 @@ from urllib.parse import quote
 from memory_core.errors import ContextError, InvalidInput
 from memory_core.ids import uuid7
 from sync_agent.connection import BodySource, Connection, Reply, Request, SendFailed
-from sync_agent.errors import CutAnswer, HubTimeout, HubUnreachable, NotAHub, from_problem
+from sync_agent.errors import BrokenAnswer, HubTimeout, HubUnreachable, NotAHub, from_problem
 from sync_agent.url import HubUrl
 from sync_agent.wire import Query, encode, retry_after, target
 
@@ -126,8 +126,8 @@ class Channel:
             reply = self._send(request)
             try:
                 return Answer(reply.status, reply.headers, self._decode(reply))
-            except CutAnswer:
-                if not request.repeatable or time.monotonic() >= end:
+            except BrokenAnswer as error:
+                if not error.cut or not request.repeatable or time.monotonic() >= end:
                     raise
                 time.sleep(self._retry.first)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sync_agent.errors import BrokenAnswer, CutAnswer
+from sync_agent.errors import BrokenAnswer
 from sync_agent.url import HubUrl
 
 BodySource: TypeAlias = bytes | Iterable[bytes] | None
@@ -98,9 +98,9 @@ class Reply:
                     raise BrokenAnswer(f"the hub's answer is longer than {limit} bytes")
                 yield piece
         except (http.client.HTTPException, OSError) as error:
-            raise CutAnswer("the hub's answer ended before it was complete") from error
+            raise _cut() from error
         if self._response.length:
-            raise CutAnswer("the hub's answer ended before it was complete")
+            raise _cut()
         self._complete = True
 
 
@@ -176,6 +176,12 @@ class Connection:
         return http.client.HTTPSConnection(
             url.host, url.port, timeout=CONNECT_SECONDS, context=context
         )
+
+
+def _cut() -> BrokenAnswer:
+    error = BrokenAnswer("the hub's answer ended before it was complete")
+    error.cut = True
+    return error
 
 
 def _reason(error: OSError) -> str:

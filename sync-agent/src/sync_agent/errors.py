@@ -33,10 +33,8 @@ class BrokenAnswer(ContextError):
     """The hub's answer ended before it was complete."""
 
     code, status = "broken_answer", 502
-
-
-class CutAnswer(BrokenAnswer):
-    """The connection ended in the middle of the hub's answer."""
+    cut = False
+    """Whether the connection ended in the middle, so that asking again may help."""
 
 
 class InvalidConfig(InvalidInput):
