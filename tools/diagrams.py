@@ -190,6 +190,45 @@ def architecture(theme: Theme) -> Picture:
     return picture
 
 
+def team(theme: Theme) -> Picture:
+    """A team's hub: any number of processes over three servers, of which one holds the truth."""
+    picture = Picture("A team's hub: processes and servers", 960, 492, theme)
+    picture.box((24, 24, 912, 60), "Agents and people", "HTTP, a key each")
+    picture.arrow((220, 84), (220, 132))
+    picture.box(
+        (24, 132, 408, 104), "API processes", "write, search, context, events", "any number"
+    )
+    picture.box(
+        (528, 132, 408, 104),
+        "Workers",
+        "words and vectors, under a fenced lease",
+        "any number; one that is killed is replaced",
+    )
+    picture.box(
+        (24, 336, 204, 132), "Redis: a view", "answers for a position", "of the logs", kind="view"
+    )
+    picture.box(
+        (268, 336, 424, 132),
+        "PostgreSQL: the truth",
+        "events and read models in one transaction,",
+        "row-level security by tenant,",
+        "words and vectors by content hash",
+        kind="accent",
+    )
+    picture.box(
+        (732, 336, 204, 132), "Chroma: a view", "nearest vectors of", "large projects", kind="view"
+    )
+    picture.arrow((126, 236), (126, 336), dash="4 4")
+    picture.arrow((300, 236), (300, 336), colour=theme.accent)
+    picture.note(290, 290, "one transaction", anchor="end")
+    picture.arrow((400, 336), (400, 236))
+    picture.note(410, 290, "SQL decides")
+    picture.arrow((620, 236), (620, 336), colour=theme.accent)
+    picture.arrow((834, 236), (834, 336), dash="4 4")
+    picture.note(824, 290, "dashed: may be away", anchor="end")
+    return picture
+
+
 def write_path(theme: Theme) -> Picture:
     """What happens to one write, and what a kill at each point leaves behind."""
     picture = Picture("The path of one write", 1040, 464, theme)
@@ -233,6 +272,7 @@ def write_path(theme: Theme) -> Picture:
 
 PICTURES: dict[str, Callable[[Theme], Picture]] = {
     "architecture": architecture,
+    "team": team,
     "write-path": write_path,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
@@ -224,6 +225,7 @@ class Reader:
         return [cast("Document", dict(zip(names, row, strict=True))) for row in rows]
 
 
+@cache
 def _select(kind: Kind) -> Select[Any]:
     """Selects what the REST API shows of a kind; project names come with the rows."""
     table = t.RECORD_TABLES[kind]

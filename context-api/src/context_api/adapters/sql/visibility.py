@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, exists, not_, or_, select, true
@@ -55,8 +56,12 @@ def _about_readable(viewer: Viewer) -> ColumnElement[bool]:
     return not_(or_(*hidden))
 
 
+@lru_cache(maxsize=1_024)
 def visible(kind: Kind, viewer: Viewer) -> ColumnElement[bool]:
-    """Returns the condition that a row of ``kind`` exists for ``viewer``."""
+    """Returns the condition that a row of ``kind`` exists for ``viewer``.
+
+    Kept, because building it takes longer than the database takes to answer.
+    """
     table = t.RECORD_TABLES[kind]
     match kind:
         case Kind.PROJECT:
