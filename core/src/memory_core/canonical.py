@@ -58,6 +58,8 @@ def check_text(text: str) -> str:
 def check_json(value: JsonValue, depth: int = MAX_DEPTH) -> JsonValue:
     """Returns ``value`` if it can be stored: texts as in `check_text`, nesting below ``depth``.
 
+    A negative zero in it becomes zero, in place: not every store knows the difference.
+
     Raises:
         InvalidText: a key or text cannot be stored.
         InvalidInput: the nesting is too deep.
@@ -70,14 +72,16 @@ def check_json(value: JsonValue, depth: int = MAX_DEPTH) -> JsonValue:
         if isinstance(value, dict):
             for key, item in value.items():
                 check_text(key)
-                check_json(item, depth - 1)
+                value[key] = check_json(item, depth - 1)
         else:
-            for item in value:
-                check_json(item, depth - 1)
+            for place, item in enumerate(value):
+                value[place] = check_json(item, depth - 1)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise InvalidInput("an integer does not fit 64 bits")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInput("a number is not finite")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidInput("a number is not finite")
+        return value + 0.0
     return value
 
 
