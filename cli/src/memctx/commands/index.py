@@ -45,8 +45,8 @@ def verify(run: Run, *, project: str | None) -> None:
 @_project
 @click.pass_obj
 def repair(run: Run, *, project: str | None) -> None:
-    """Mend what differs, and nothing else."""
-    _care(run, "repair", project, mend="`memctx index rebuild` builds it anew")
+    """Mend what differs, and build anew what is damaged."""
+    _care(run, "repair", project, mend="`memctx doctor` says what is wrong")
 
 
 @index.command("rebuild")

@@ -21,13 +21,16 @@ Action = Literal["verify", "repair", "rebuild"]
 
 _ACTS: dict[Action, Callable[[VectorIndex, IndexSource], Document]] = {
     "verify": index_care.verify,
-    "repair": index_care.repair,
+    # Chroma sometimes loses a vector that is put back where it was; then only a rebuild helps.
+    "repair": index_care.mend_index,
     "rebuild": index_care.rebuild,
 }
 
 
 async def care(services: Services, caller: Caller, action: Action, project: str | None) -> Document:
     """Verifies, repairs or rebuilds the vectors of one project, or of all, one after the other.
+
+    A repair rebuilds what is damaged.
 
     Raises:
         Conflict: there is no vector server beside this hub.

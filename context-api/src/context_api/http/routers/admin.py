@@ -61,7 +61,7 @@ async def verify_index(ask: Asking, query: Annotated[OneProject, Query()]) -> Js
 
 @router.post(f"{API}/admin/index/repair", response_model=reports.VectorCare, responses=CARE)
 async def repair_index(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
-    """Mend what differs in the vector server, and nothing else."""
+    """Mend what differs in the vector server, and build anew what is damaged."""
     return answer(await vector_care.care(ask.services, ask.caller, "repair", query.project))
 
 
