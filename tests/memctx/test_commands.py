@@ -238,7 +238,7 @@ def test_hostile_text_never_steers_the_terminal(hub: Hub, known: Known) -> None:
     ):
         shown = on_terminal(hub, *arguments)
         body = shown.replace("\x1b[0m", "")
-        for code in ("1", "2", "31", "32", "33", "36", "36;1", "1;36"):
+        for code in ("1", "2", "31", "32", "33", "33;1", "36", "36;1", "1;36"):
             body = body.replace(f"\x1b[{code}m", "")
         assert not set(body) & set("\x1b\x07\x9b\u202e\u2066\u200b\u2028"), (arguments, body)
         piped = hub.memctx("--json", *arguments)
