@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import psutil
+from bench_search import questions_about
 from corpus import Corpus, Message
 from harness import API, ROOT, benchmark, model_dir, parser, spread
 
@@ -96,13 +96,6 @@ def fill(client: httpx.Client, chunks: int) -> tuple[list[Message], dict[str, An
 def _indexed(client: httpx.Client, project: str) -> bool:
     found = client.get(f"/projects/{project}").json()
     return bool(found["indexed_seq"] >= found["head"])
-
-
-def questions_about(corpus: Corpus, messages: Sequence[Message]) -> Iterator[str]:
-    """Yields questions about messages all over the projects."""
-    rng = np.random.default_rng(7)
-    while True:
-        yield corpus.question(messages[int(rng.integers(len(messages)))])
 
 
 def searches(client: httpx.Client, questions: Iterator[str], count: int) -> dict[str, Any]:

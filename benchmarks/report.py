@@ -33,7 +33,7 @@ What was measured, on what, and with which command. Each benchmark starts a real
 (`memctx serve`) in its own process on a free loopback port over a temporary data folder, and
 asks it over HTTP.
 
-The machine was not idle. *Cores busy elsewhere* says how many of its cores other programs took
+The machine need not be idle. *Cores busy elsewhere* says how many of its cores other programs took
 during a measurement, the load average how many programs wanted one; with all cores busy, times
 are those of a crowded machine, several times what an idle one gives. Floors and ratios are
 therefore measured in the same run, and the processor time that the hub itself took is given too.

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -31,18 +30,11 @@ from sync_agent.channel import Channel, Retry
 from sync_agent.client import HubClient
 from sync_agent.errors import HubUnreachable
 from sync_agent.url import parse_url
+from tests.support.servers.finding import free_port
 
 KEY = "mctx_0123456789ab_" + "k" * 43
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
-
-
-def free_port() -> int:
-    """Returns a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

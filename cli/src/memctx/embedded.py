@@ -262,13 +262,4 @@ def weak_secret() -> str | None:
     settings = hub_settings()
     with _hub_code():
         from context_api.domain.weak_secrets import refuse_weak  # noqa: PLC0415
-    secret = {
-        "MEMCTX_API_KEY": settings.api_key,
-        "MEMCTX_METRICS_KEY": settings.metrics_key,
-        "MEMCTX_DATABASE_URL": settings.database_url,
-        "MEMCTX_REDIS_URL": settings.redis_url,
-        "MEMCTX_CACHE_SECRET": settings.cache_secret,
-        "MEMCTX_CHROMA_TOKEN": settings.chroma_token,
-    }
-    values = {name: value.get_secret_value() if value else None for name, value in secret.items()}
-    return refuse_weak(values, embedded=not settings.is_server)
+    return refuse_weak(settings.secrets, embedded=not settings.is_server)

@@ -8,8 +8,6 @@ from typing import Literal
 
 from context_api.application import index_care
 from context_api.application.index_care_source import IndexSource
-from context_api.application.ports import Window
-from context_api.application.requests import MAX_PROJECTS
 from context_api.application.services import Services
 from context_api.application.vectors import VectorIndex
 from context_api.application.viewing import project_named, viewer_of
@@ -44,8 +42,8 @@ async def care(services: Services, caller: Caller, action: Action, project: str 
         if project is not None:
             chosen = [await project_named(tx.records, project)]
         else:
-            window = Window(limit=MAX_PROJECTS)
-            chosen = await tx.records.projects(slug=None, remote=None, window=window)
+            found = [await tx.records.project(one) for one in await tx.all_project_ids()]
+            chosen = [document for document in found if document is not None]
     reports: list[Document] = []
     for document in chosen:
         index, source = services.vectors(caller.tenant_id, str(document["id"]))

@@ -108,16 +108,7 @@ def _caching(settings: Settings) -> Opened:
 
 
 def _check_secrets(settings: Settings) -> None:
-    given = {
-        "MEMCTX_API_KEY": settings.api_key,
-        "MEMCTX_METRICS_KEY": settings.metrics_key,
-        "MEMCTX_DATABASE_URL": settings.database_url,
-        "MEMCTX_REDIS_URL": settings.redis_url,
-        "MEMCTX_CACHE_SECRET": settings.cache_secret,
-        "MEMCTX_CHROMA_TOKEN": settings.chroma_token,
-    }
-    secrets = {name: value.get_secret_value() if value else None for name, value in given.items()}
-    if reason := refuse_weak(secrets, embedded=not settings.is_server):
+    if reason := refuse_weak(settings.secrets, embedded=not settings.is_server):
         raise Unavailable(reason)
 
 

@@ -28,7 +28,7 @@ from context_api.worker.warming import warm
 MIB = 1024 * 1024
 
 INDEX_CONNECTIONS = 6
-"""Each search takes one for a millisecond, each worker two or three; PostgreSQL has a hundred."""
+"""A search takes one for a query, a worker two or three; PostgreSQL has a hundred by default."""
 
 
 async def open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts:

@@ -206,6 +206,19 @@ class Settings(BaseSettings):
         return given or f"sqlite+aiosqlite:///{self.data_dir / 'hub.db'}"
 
     @property
+    def secrets(self) -> dict[str, str | None]:
+        """What nobody may guess, by the names of the settings; a URL holds its password."""
+        given = {
+            "MEMCTX_API_KEY": self.api_key,
+            "MEMCTX_METRICS_KEY": self.metrics_key,
+            "MEMCTX_DATABASE_URL": self.database_url,
+            "MEMCTX_REDIS_URL": self.redis_url,
+            "MEMCTX_CACHE_SECRET": self.cache_secret,
+            "MEMCTX_CHROMA_TOKEN": self.chroma_token,
+        }
+        return {name: value.get_secret_value() if value else None for name, value in given.items()}
+
+    @property
     def is_server(self) -> bool:
         """Whether the log lies in PostgreSQL, for a team, and not in a file of this machine."""
         return self.database.startswith("postgresql")

@@ -146,7 +146,7 @@ def _window_scores(
         total[before[chunks]] += share
         total[after[chunks]] += share
     found = total[:-1]
-    # Over all windows, most of which stay 0: finding the others first takes three times as long.
+    # Over all windows, most of which stay 0: finding the others first takes longer.
     divisor = found + norm
     found *= scale
     found /= divisor

@@ -1,7 +1,7 @@
 """The rows that recall asks for, read in recall's own thread.
 
 A database in a file answers in the thread that asks. A way through the event loop and the driver's
-thread would cost more than the reading, some eight changes of thread for a millisecond of work.
+thread would cost more than the reading: each statement changes the thread and comes back.
 """
 
 from __future__ import annotations

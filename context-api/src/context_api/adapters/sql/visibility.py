@@ -60,7 +60,7 @@ def _about_readable(viewer: Viewer) -> ColumnElement[bool]:
 def visible(kind: Kind, viewer: Viewer) -> ColumnElement[bool]:
     """Returns the condition that a row of ``kind`` exists for ``viewer``.
 
-    Kept, because building it takes longer than the database takes to answer.
+    Kept, because it is built of many parts and asked for by every read.
     """
     table = t.RECORD_TABLES[kind]
     match kind:
