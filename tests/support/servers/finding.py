@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 START_SECONDS = 60.0
+PORTS = (15_000, 32_000)
 
 
 class Unstartable(Exception):
@@ -33,11 +36,19 @@ def missing(name: str, error: Exception) -> NoReturn:
 
 
 def free_port() -> int:
-    """Returns a free port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Returns a free port of the loopback interface.
+
+    Below the ports that the system lends to outgoing connections, one of which could otherwise
+    take it before the server does; and so that Redis finds its cluster port 10,000 above.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def unprivileged() -> str | None:
