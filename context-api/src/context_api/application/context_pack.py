@@ -63,6 +63,7 @@ async def build(services: Services, caller: Caller, request: ContextRequest) -> 
     async def compute() -> Computed:
         standing = await reached(services, caller.tenant_id, projects)
         document, answer = await _made(services, caller, request, projects, moment)
+        document |= degraded(services, answer, standing)
         lasting = is_whole(standing, answer) and standing.is_complete
         return Computed(document, lasting and await still(services, caller, standing, look))
 
@@ -115,7 +116,6 @@ async def _made(
         "tokens_used": packed.tokens_used,
         "budget_tokens": request.budget_tokens,
         "nothing_relevant": not packed.notes or (bool(request.query.strip()) and not hits),
-        **degraded(answer),
     }
     return document, answer
 

@@ -17,6 +17,8 @@ from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Prog
 from memory_core.records import Document, Ref
 
 INSTALL_MODEL = "memctx model install"
+ASK_DOCTOR = "memctx doctor"
+WAIT = "vectors are still being made; memctx status shows how many wait"
 
 
 class IndexStore(LexicalIndex, DenseIndex, Protocol):
@@ -71,7 +73,7 @@ class IndexStores(Protocol):
 
 
 def _absence(error: ContextError) -> Document:
-    return {"part": "vector", "reason": error.detail, "mend": "memctx doctor"}
+    return {"part": "vector", "reason": error.detail, "mend": ASK_DOCTOR}
 
 
 @dataclass(slots=True)
@@ -138,6 +140,12 @@ class Indexes:
             return [_absence(self.away)] if self.away is not None else []
         reason = self.missing.detail if self.missing else "no embedding model is installed"
         return [{"part": "vector", "reason": reason, "mend": INSTALL_MODEL}]
+
+    def mend(self, *, waiting: bool) -> str:
+        """Returns what helps who got an answer without vectors; ``waiting``: some are not made."""
+        if self.embedder is None:
+            return INSTALL_MODEL
+        return WAIT if waiting and self.away is None else ASK_DOCTOR
 
     def model_report(self) -> Document:
         """Returns the embedding model's name, width and state."""

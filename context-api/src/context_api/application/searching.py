@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from context_api.application import query_vectors
 from context_api.application.caching import Computed
-from context_api.application.indexes import INSTALL_MODEL
 from context_api.application.indexing import reach
 from context_api.application.ports import Records, Window
 from context_api.application.requests import MAX_PROJECTS, SearchRequest
@@ -51,7 +50,7 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
     async def compute() -> Computed:
         standing = await reached(services, caller.tenant_id, projects)
         answer = await ask(services, caller, _question(services, caller, request, standing, moment))
-        document = _document(answer, standing, explain=request.explain)
+        document = _document(services, answer, standing, explain=request.explain)
         lasting = not request.explain and is_whole(standing, answer) and standing.is_complete
         return Computed(document, lasting and await still(services, caller, standing, look))
 
@@ -81,11 +80,13 @@ def _question(
     )
 
 
-def _document(answer: recall.Answer, standing: Standing, *, explain: bool) -> Document:
+def _document(
+    services: Services, answer: recall.Answer, standing: Standing, *, explain: bool
+) -> Document:
     return {
         "hits": [_shown(hit) for hit in answer.hits],
         "nothing_relevant": answer.nothing_relevant,
-        **degraded(answer),
+        **degraded(services, answer, standing),
         "indexed_seq": standing.indexed,
         "head": standing.head,
         **({"timings_ms": _rounded(answer)} if explain else {}),
@@ -138,11 +139,12 @@ async def scope_of(records: Records, names: Sequence[str]) -> list[Document]:
     return await records.projects(slug=None, remote=None, window=Window(limit=MAX_PROJECTS))
 
 
-def degraded(answer: recall.Answer) -> Document:
+def degraded(services: Services, answer: recall.Answer, standing: Standing) -> Document:
     """Returns which parts of recall were missing, and how to mend it."""
     if not answer.degraded:
         return {"degraded": []}
-    return {"degraded": [*answer.degraded], "mend": INSTALL_MODEL}
+    mend = services.indexes.mend(waiting=standing.needs_vectors)
+    return {"degraded": [*answer.degraded], "mend": mend}
 
 
 def _rounded(answer: recall.Answer) -> Document:

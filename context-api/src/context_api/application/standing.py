@@ -59,6 +59,11 @@ class Standing:
         return any(at.progress.lexical_seq < at.head for at in self.positions)
 
     @property
+    def needs_vectors(self) -> bool:
+        """Whether chunks of some project wait for their vectors, or for their words first."""
+        return self.needs_words or any(at.progress.pending for at in self.positions)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the indexes hold exactly what the logs say, vectors too if there is a model."""
         return all(
