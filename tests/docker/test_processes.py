@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.databases import app_url, create_owned, owner_url
 from tests.support.hub import free_port, run_memctx
+from tests.support.servers.children import start_child
 from tests.support.servers.postgres import PostgresServer
 
 READY_SECONDS = 60
@@ -83,7 +84,7 @@ def test_a_worker_says_how_it_is_and_nothing_else(
     port = free_port()
     assert healthcheck(port) == 1
     with (tmp_path / "log").open("wb") as log:
-        worker = subprocess.Popen(
+        worker = start_child(
             [sys.executable, "-m", "memctx", "worker"],
             env=environ(tmp_path, app_url(postgres_server, database), MEMCTX_PORT=str(port)),
             cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

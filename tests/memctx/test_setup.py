@@ -18,6 +18,7 @@ from memory_core.errors import ContextError
 from sync_agent.url import parse_url
 from tests.support.hub import free_port
 from tests.support.model import find_model_dir
+from tests.support.servers.children import start_child
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(
@@ -165,7 +166,7 @@ def test_without_an_option_the_hub_runs_in_the_foreground(clone: Clone, tmp_path
     port = free_port()
     environ = clone.environ(MEMCTX_PORT=str(port), MEMCTX_DATA_DIR=str(tmp_path / "data"))
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
+        process = start_child(
             [str(clone.folder / "setup.sh"), "--no-model"],
             cwd=clone.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip

@@ -30,6 +30,7 @@ from sync_agent.channel import Channel, Retry
 from sync_agent.client import HubClient
 from sync_agent.errors import HubUnreachable
 from sync_agent.url import parse_url
+from tests.support.servers.children import start_child
 from tests.support.servers.finding import free_port
 
 KEY = "mctx_0123456789ab_" + "k" * 43
@@ -81,7 +82,7 @@ class Hub:
     def start(self) -> None:
         """Starts the process and waits until it is ready."""
         with (self.folder / "hub.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = start_child(
                 [sys.executable, "-m", "memctx", "serve"],
                 cwd=self.folder,
                 env=self.environ,

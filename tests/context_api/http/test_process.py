@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from context_migration import runner
+from tests.support.servers.children import start_child
 from tests.support.services import KEY, settings
 
 
@@ -36,7 +37,7 @@ def environment(folder: Path, port: int, **given: str) -> dict[str, str]:
 def started(folder: Path, **given: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yields a running hub and its address."""
     runner.upgrade(settings(folder).database)
-    process = subprocess.Popen(
+    process = start_child(
         [sys.executable, "-m", "context_api.main"],
         env=environment(folder, 0, **given),
         stderr=subprocess.PIPE,

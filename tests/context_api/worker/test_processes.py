@@ -24,6 +24,7 @@ from tests.context_api.adapters.index.support import IndexDatabase
 from tests.context_api.worker.hub import TENANT, Hub, hub, in_loop
 from tests.memory_core.local_index.test_states import rows
 from tests.memory_core.recall.records import opened
+from tests.support.servers.children import start_child
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 90.0
@@ -58,7 +59,7 @@ def workers(url: str, folder: Path) -> Iterator[Callable[..., Worker]]:
         for option, value in options.items():
             command += [f"--{option}", str(value)]
         with out.open("wb") as file:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+            process = start_child(command, cwd=ROOT, stdout=file, stderr=file)
         started.append(Worker(name, log, out, process))
         return started[-1]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+from tests.support.servers.children import start_child
 from tests.support.servers.finding import Unstartable, free_port, wait_until
 
 VARIABLE = "MEMCTX_TEST_CHROMA_URL"
@@ -44,7 +45,7 @@ class ChromaServer:
         log = self.folder / "log"
         environment = {**os.environ, "ANONYMIZED_TELEMETRY": "False"}
         with log.open("ab") as out:
-            self.process = subprocess.Popen(
+            self.process = start_child(
                 command,
                 cwd=self.folder,
                 stdout=out,

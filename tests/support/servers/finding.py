@@ -8,7 +8,7 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +16,12 @@ from typing import NoReturn
 import pytest
 
 START_SECONDS = 60.0
-PORTS = (15_000, 32_000)
+PORTS = range(15_000, 22_000)
+"""Below the ports that the system lends to outgoing connections, one of which could otherwise take
+a port before the server does; so is the port 10,000 above, where Redis Cluster speaks to its own.
+"""
+
+_given: set[int] = set()
 
 
 class Unstartable(Exception):
@@ -36,19 +41,29 @@ def missing(name: str, error: Exception) -> NoReturn:
 
 
 def free_port() -> int:
-    """Returns a free port of the loopback interface.
+    """Returns a free port of the loopback interface, none twice.
 
-    Below the ports that the system lends to outgoing connections, one of which could otherwise
-    take it before the server does; and so that Redis finds its cluster port 10,000 above.
+    Processes that test side by side choose from parts of their own: a port is free until its
+    server listens, and both could see that.
     """
     while True:
-        port = random.SystemRandom().randrange(*PORTS)
+        port = random.SystemRandom().choice(own_ports(os.environ))
+        if port in _given:
+            continue
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
+
+
+def own_ports(environ: Mapping[str, str]) -> range:
+    """Returns the ports of this process among those that test side by side (pytest-xdist)."""
+    number = int(environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = max(int(environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
+    return PORTS[number % count :: count]
 
 
 def unprivileged() -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tests.support.servers.children import start_child
 from tests.support.servers.finding import (
     Unstartable,
     free_port,
@@ -135,7 +136,7 @@ def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
     with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
+        return start_child(
             command, user=unprivileged(), cwd=folder, stdout=log, stderr=log, process_group=0
         )
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.servers.children import start_child
 from tests.support.servers.finding import Unstartable, answers, free_port, wait_until
 
 VARIABLE = "MEMCTX_TEST_REDIS_URL"
@@ -35,7 +36,7 @@ class RedisServer:
         command += ["--requirepass", PASSWORD, "--save", "", "--appendonly", "no"]
         log = self.folder / "log"
         with log.open("ab") as out:
-            self.process = subprocess.Popen(
+            self.process = start_child(
                 command, cwd=self.folder, stdout=out, stderr=out, process_group=0
             )
         wait_until(lambda: answers(self.port), self.process, log)

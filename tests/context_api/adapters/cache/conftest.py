@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.servers.children import start_child
 from tests.support.servers.finding import Unstartable, answers, missing, wait_until
 from tests.support.servers.fixtures import redis_server
 from tests.support.servers.redis import PASSWORD, RedisServer, running_redis
@@ -45,7 +46,7 @@ def _cluster(server: RedisServer) -> Iterator[str]:
     command += ["--requirepass", PASSWORD, "--save", "", "--cluster-enabled", "yes"]
     log = server.folder / "cluster-log"
     with log.open("ab") as out:
-        server.process = subprocess.Popen(
+        server.process = start_child(
             command, cwd=server.folder, stdout=out, stderr=out, process_group=0
         )
     wait_until(lambda: answers(server.port), server.process, log)
