@@ -8,7 +8,7 @@ from context_api.application.indexes import ASK_DOCTOR, INSTALL_MODEL, WAIT
 from context_api.application.requests import ContextRequest, SearchRequest
 from context_api.application.searching import search
 from tests.context_api.worker.hub import ME, Hub, hub, in_loop
-from tests.support.hub import free_port
+from tests.support.servers.finding import free_port
 
 PROJECT = "acme/api"
 

@@ -46,7 +46,10 @@ class Leases(Protocol):
     """Who works on which project. Synchronous: called from threads."""
 
     def claim(self, worker_id: str) -> Claim | None:
-        """Claims a project with work that nobody has; None if there is none."""
+        """Claims a project with work that nobody else has; None if there is none.
+
+        What this worker has not given back, it gets again.
+        """
 
     def renew(self, claim: Claim) -> None:
         """Prolongs a claim.

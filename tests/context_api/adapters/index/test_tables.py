@@ -140,6 +140,7 @@ def test_projects_that_share_texts_are_written_at_once(database: IndexDatabase) 
             assert claim is not None
             waiting = work.waiting(claim, 50)
             work.put_vectors(claim, [(c.content_hash, embedder.embed(["x"])[0]) for c in waiting])
+            leases.release(claim, succeeded=True)
             if all(indexes.of(TENANT).progress(project).pending == 0 for project in projects):
                 break
         for project in projects:

@@ -21,7 +21,8 @@ SELECT p.tenant_id, p.id, %s FROM projects p WHERE p.tenant_id = %s AND NOT EXIS
     SELECT 1 FROM index_state s WHERE s.tenant_id = p.tenant_id AND s.project_id = p.id)
 ON CONFLICT DO NOTHING
 """
-# Each condition is one kind of work; all are answered from indexes.
+# Each condition is one kind of work; all are answered from indexes. A worker does one project at
+# a time: a lease that it still has when it claims is one that it could not give back.
 _CLAIM: LiteralString = """
 UPDATE index_state SET lease_owner = %(owner)s, fence = fence + 1,
     lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
@@ -31,7 +32,8 @@ WHERE tenant_id = %(tenant)s AND project_id = (
     LEFT JOIN index_generations g ON g.tenant_id = s.tenant_id AND g.project_id = s.project_id
         AND g.model = %(model)s AND g.dimension = %(dimension)s
     WHERE s.tenant_id = %(tenant)s AND s.format <= %(format)s
-    AND (s.lease_until IS NULL OR s.lease_until < clock_timestamp())
+    AND (s.lease_until IS NULL OR s.lease_until < clock_timestamp()
+        OR s.lease_owner = %(owner)s)
     AND (
         p.head <> s.applied_seq OR s.format < %(format)s
         OR (%(dimension)s > 0 AND (
@@ -75,7 +77,10 @@ class SqlLeases:
         self._sharing = threading.Lock()
 
     def claim(self, worker_id: str) -> Claim | None:
-        """Claims a project with work that nobody has, the one longest not done; None if none.
+        """Claims a project with work that nobody else has, the one longest not done; None if none.
+
+        One that this worker claimed and could not give back, because the database was away, it
+        may claim again at once; the former claim's writes are refused.
 
         Raises:
             Busy, Unavailable: the database does not answer.
