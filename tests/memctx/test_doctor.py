@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from memctx.commands.program import own_version
-from tests.support.hub import Hub, free_port
+from tests.support.hub import Hub
+from tests.support.servers.finding import free_port
 from tests.support.web import respond, serving
 
 STRONG = "mctx_0123456789ab_Jx0qT3v9yLw2nR7cKd8mZs5pHf1aUe6gBi4oXtVkWjQ"
@@ -119,9 +120,10 @@ def test_dead_letters_and_parts_that_are_missing(tmp_path: Path) -> None:
         code, checks = doctor(tmp_path, MEMCTX_URL=url)
     assert code == 0
     assert named(checks, "vector")["mend"] == "docker-compose up -d chroma"
+    assert "Chroma is away" in named(checks, "vector")["detail"]
     about = [check for check in checks if check["name"] == "index"]
     assert [check["state"] for check in about] == ["warn", "warn"]
-    assert about[1]["mend"]
+    assert about[1]["mend"] == "memctx index repair"
 
 
 def test_an_indexer_that_fails_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ PENDING_LIMIT = 1_000
 OLD_SECONDS = 300.0
 
 _START_DATABASE = "start PostgreSQL: docker-compose up -d postgres"
+_TRY_DEAD_AGAIN = {"embedded": "memctx rebuild", "server": "memctx index repair"}
 _RESTART = {
     "embedded": "memctx stop, then memctx serve --detach; its log says why",
     "server": "docker-compose restart worker; its log says why",
@@ -113,7 +114,8 @@ def _status(status: doc.Status) -> Iterator[Check]:
         detail = f"the hub is {status['version']}, this client {own_version()}"
         yield Check("version", State.WARN, detail, "install the same version on both")
     for part in status["degraded"]:
-        yield Check(part["part"], State.WARN, f"{part['part']} is degraded", part["mend"])
+        detail = f"{part['part']} is degraded: {part['reason']}"
+        yield Check(part["part"], State.WARN, detail, part["mend"])
     pending = sum(each["pending"] for each in status["index"])
     dead = sum(each["dead"] for each in status["index"])
     if pending > PENDING_LIMIT:
@@ -121,4 +123,5 @@ def _status(status: doc.Status) -> Iterator[Check]:
     else:
         yield ok("index", f"{pending} entries wait to be indexed")
     if dead:
-        yield Check("index", State.WARN, f"{dead} records cannot be indexed", "memctx rebuild")
+        mend = _TRY_DEAD_AGAIN.get(status["mode"], "memctx rebuild")
+        yield Check("index", State.WARN, f"{dead} records could not be indexed", mend)

@@ -331,9 +331,10 @@ class ModelStatus(TypedDict):
 
 
 class Degraded(TypedDict):
-    """A part that is not working, and what mends it."""
+    """A part that is not working, why, and what mends it."""
 
     part: str
+    reason: str
     mend: str
 
 

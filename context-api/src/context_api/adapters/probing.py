@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from context_api.adapters.sql.dialect import open_database
 from context_api.adapters.sql.schema import REVISION, check_revision
 from context_api.adapters.vector.chroma import ChromaVectors
+from context_api.application.vectors import RESTART_CHROMA, CannotWrite
 from memory_core.errors import ContextError
 
 PATIENCE_S = 5.0
@@ -57,6 +58,8 @@ def probe_chroma(url: str, token: str | None) -> Probe:
     index = ChromaVectors(url, token=token)
     try:
         index.check()
+    except CannotWrite as error:
+        return Probe("Chroma", f"{_where(url)}: {error.detail}", RESTART_CHROMA)
     except ContextError as error:
         mend = "start Chroma and check MEMCTX_CHROMA_URL: docker-compose up -d chroma"
         return Probe("Chroma", f"{_where(url)}: {error.detail}", mend)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from context_api.application.vectors import RESTART_CHROMA, CannotWrite
 from memory_core.embedding.port import Embedder
 from memory_core.errors import ContextError
 from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Progress
@@ -45,6 +46,9 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
     def progress(self, project_id: str) -> Progress:
         """Returns how far a project is indexed."""
 
+    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
+        """Returns how far each of several projects is indexed."""
+
 
 class VectorQueue(Protocol):
     """What waits to be embedded, of all projects of one file. Synchronous: called from threads."""
@@ -73,7 +77,8 @@ class IndexStores(Protocol):
 
 
 def _absence(error: ContextError) -> Document:
-    return {"part": "vector", "reason": error.detail, "mend": ASK_DOCTOR}
+    mend = RESTART_CHROMA if isinstance(error, CannotWrite) else ASK_DOCTOR
+    return {"part": "vector", "reason": error.detail, "mend": mend}
 
 
 @dataclass(slots=True)

@@ -8,6 +8,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_core.errors import Unavailable
+
+RESTART_CHROMA = "make room where Chroma keeps its data, then docker-compose restart chroma"
+
+
+class CannotWrite(Unavailable):
+    """The vector server answers and takes no write: room and a restart mend that."""
+
 
 class Space(NamedTuple):
     """Where vectors lie that may be compared: one project, kind, model and generation.
@@ -86,7 +94,8 @@ class VectorIndex(Protocol):
         """Stores a vector beside all spaces and asks for it.
 
         Raises:
-            Unavailable: the server does not answer, or cannot write.
+            Unavailable: the server does not answer.
+            CannotWrite: it answers, but takes no write.
             Corrupt: it answers without finding the vector. Spaces may be ruined too, and are
                 to be verified; the next check begins with a new place for its vector.
         """

@@ -16,10 +16,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from context_api.adapters.probing import probe_chroma
 from context_api.adapters.vector.breaker import BreakerState, CircuitBreaker
 from context_api.adapters.vector.chroma import ChromaVectors
 from context_api.adapters.vector.naming import collection_name, space_metadata
 from context_api.application.index_care import mend_index, repair, verify
+from context_api.application.vectors import CannotWrite
 from memory_core.errors import Corrupt, Unavailable
 from memory_core.records import Document
 from tests.context_api.adapters.vector.material import ListSource, item, until, vector
@@ -304,12 +306,14 @@ def test_a_full_disk_is_noticed_and_mended_when_there_is_space(
                 source.add(str(number), f"text {number}")
             with pytest.raises(Unavailable, match="disk is full"):
                 repair(index, source)
-            with pytest.raises(Unavailable, match="disk is full"):
+            with pytest.raises(CannotWrite, match="disk is full"):
                 index.check()
+            stuck = probe_chroma(server.url, None)
+            assert stuck.mend.endswith("docker-compose restart chroma")
             here = source.current.space(source, "session")
             assert index.nearest(here, vector("text 0"), 1)[0][0] == "0", "reads go on"
         ballast.unlink()
-        # Chroma 1.5.9 keeps a lock of the write that failed, and takes no other until it is
+        # Chroma 1.5.9 mostly keeps a lock of the write that failed, and takes no other until it is
         # started again; its heartbeat goes on all the while.
         server.stop(signal.SIGKILL)
         server.start()

@@ -13,6 +13,7 @@ import pytest
 
 from context_api.adapters.vector.breaker import BreakerState, CircuitBreaker
 from context_api.adapters.vector.chroma import ChromaVectors
+from context_api.adapters.vector.chroma_http import Failed
 from memory_core.errors import Corrupt, InvalidInput, Unavailable
 from tests.context_api.adapters.vector.material import item, space, vector
 from tests.support.servers.finding import free_port
@@ -90,8 +91,8 @@ def test_only_http_is_a_url(url: str) -> None:
         (403, {}, Unavailable),
         (429, {}, Unavailable),
         (503, b"<html>busy</html>", Unavailable),
-        (500, {"error": "InternalError", "message": "database is locked"}, Unavailable),
-        (500, {"error": "InternalError", "message": "database or disk is full"}, Unavailable),
+        (500, {"error": "InternalError", "message": "database is locked"}, Failed),
+        (500, {"error": "InternalError", "message": "database or disk is full"}, Failed),
         (500, {"error": "InternalError", "message": "Error finding id"}, Corrupt),
         (500, {"error": "InternalError", "message": "hnsw segment reader"}, Corrupt),
         (400, {"error": "InvalidArgumentError", "message": "no"}, InvalidInput),

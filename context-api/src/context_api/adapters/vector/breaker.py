@@ -27,6 +27,10 @@ class NoAnswer(Unavailable):
     """The server did not answer in time, or not at all."""
 
 
+class LeftAlone(Unavailable):
+    """The server was not asked, because it did not answer."""
+
+
 class CircuitBreaker:
     """Refuses calls at once after several in a row had no answer. Threads may share it.
 
@@ -72,7 +76,7 @@ class CircuitBreaker:
         """Runs a call: yields whether it is the trial, and learns from how it ends.
 
         Raises:
-            Unavailable: refused, because the server is known not to answer.
+            LeftAlone: refused, because the server is known not to answer.
         """
         trial = self._enter()
         try:
@@ -99,7 +103,7 @@ class CircuitBreaker:
             wait = self._opened_at + self._pause - now
             busy = self._trial_at is not None and now < self._trial_at + _FORGOTTEN_SECONDS
             if wait > 0 or busy:
-                raise Unavailable(f"{self._name} did not answer; it is left alone for a moment")
+                raise LeftAlone(f"{self._name} did not answer; it is left alone for a moment")
             self._trial_at = now
             return True
 

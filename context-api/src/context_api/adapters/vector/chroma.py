@@ -194,7 +194,8 @@ class ChromaVectors:
         whose vectors stand still while their metadata moves on shows only by a new one.
 
         Raises:
-            Unavailable: the server does not answer, or cannot write.
+            Unavailable: the server does not answer.
+            CannotWrite: it answers, but takes no write.
             Corrupt: it answers without finding the vector. The collection was dropped, so that
                 the next check tells whether a new one works; what others hold is to be verified.
         """
@@ -202,6 +203,8 @@ class ChromaVectors:
             found, why = sings(self._canary_put, self._canary_ask), "it is not found"
         except Corrupt as error:
             found, why = False, error.detail
+        except Unavailable as error:
+            raise self._http.explained(error) from error
         if not found:
             self._canary = None
             self._drop(CANARY)

@@ -17,8 +17,9 @@ import httpx
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from context_api.adapters.vector.breaker import CircuitBreaker, NoAnswer
-from memory_core.errors import Corrupt, InvalidInput, Unavailable
+from context_api.adapters.vector.breaker import CircuitBreaker, LeftAlone, NoAnswer
+from context_api.application.vectors import CannotWrite
+from memory_core.errors import ContextError, Corrupt, InvalidInput, Unavailable
 
 API: Final = "/api/v2"
 _CONNECTIONS: Final = 40
@@ -52,6 +53,10 @@ class Broken(NoAnswer):
     """The connection broke while the server worked on the request: it may have died of it."""
 
 
+class Failed(Unavailable):
+    """The server answered that it cannot."""
+
+
 class _Refused(Exception):
     """The server answered with an error that may pass, such as a locked database."""
 
@@ -80,6 +85,7 @@ class ChromaHttp:
         self._connect = connect_timeout
         self._breaker = breaker
         self._pause = pause
+        self._stuck: CannotWrite | None = None
         limits = httpx.Limits(
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_CONNECTIONS,
@@ -141,6 +147,23 @@ class ChromaHttp:
         except ValidationError as error:
             raise Unavailable(f"{self._label} does not answer as Chroma 1.x does") from error
 
+    def explained(self, error: Unavailable) -> Unavailable:
+        """Returns what a write's failure means, by whether the server answers otherwise.
+
+        After a full disk Chroma keeps the lock of the write that failed: it goes on answering,
+        and refuses every write or leaves it without an answer, until it is started again.
+        """
+        if not isinstance(error, Failed | NoAnswer | LeftAlone):
+            return error
+        try:
+            self._send("GET", "/heartbeat", None, time.monotonic() + self._connect)
+        except (ContextError, Gone, _Refused):
+            self._stuck = None
+            return error
+        if not isinstance(error, LeftAlone):
+            self._stuck = CannotWrite(f"Chroma answers, but takes no write: {error.detail}")
+        return self._stuck or error
+
     def _repeated(
         self, method: str, path: str, content: bytes | None, deadline: float, attempts: int
     ) -> bytes:
@@ -153,7 +176,7 @@ class ChromaHttp:
                 pause = _backoff(attempt)
                 if attempt == attempts or time.monotonic() + pause >= deadline:
                     if isinstance(error, _Refused):
-                        raise Unavailable(str(error)) from error
+                        raise Failed(str(error)) from error
                     raise broken or error from None
             self._pause(pause)
         raise NoAnswer(f"{self._label} was not asked")
@@ -198,7 +221,7 @@ class ChromaHttp:
         if status < 500:
             raise InvalidInput(f"{self._label} answered {status}: {said}")
         if _FULL.search(said):
-            raise Unavailable(f"Chroma's disk is full: {said}")
+            raise Failed(f"Chroma's disk is full: {said}")
         if _DAMAGED.search(said):
             raise Corrupt(f"Chroma's index is damaged: {said}")
         raise _Refused(f"{self._label} answered {status}: {said}")
