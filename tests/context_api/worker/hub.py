@@ -112,6 +112,7 @@ async def hub(
         facts=Facts(
             version="0", mode="server", schema_revision="", started_at=now(), sqlite_version=""
         ),
+        alive=database.alive,
     )
     push = None if vectors is None else SqlVectorPush(indexes, vectors)
     leases = SqlLeases(indexes, push, lease_s=lease_s)

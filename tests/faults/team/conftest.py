@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.team.hubs import own_postgres
+from tests.support.servers.postgres import PostgresServer
 from tests.support.stack import Servers, Stack, running_servers, running_stack
 
 
@@ -22,3 +24,10 @@ def stack(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("stack")
     with running_stack(folder, servers, apis=2, exact_search_chunks="0") as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server that the tests about PostgreSQL may break, and leave running and whole."""
+    with own_postgres() as server:
+        yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from context_api.application.caching import Caches
@@ -51,6 +51,9 @@ class Services:
     tenant_id: str
     root_key: RootKey | None
     facts: Facts
+    alive: Callable[[], Awaitable[None]]
+    """Asks whether the database answers; raises Busy, Unavailable or Corrupt if it does not."""
+
     metrics_key: RootKey | None = None
     min_score: float | None = None
     caches: Caches = field(default_factory=Caches)

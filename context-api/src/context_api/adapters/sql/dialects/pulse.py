@@ -18,6 +18,7 @@ import structlog
 from memory_core.errors import Unavailable
 
 CHANNEL = "memctx_log"
+SILENT = "the database does not answer"
 BEAT_S = 0.5
 ANSWER_S = 1.0
 RETRY_S = 0.25
@@ -38,7 +39,9 @@ class Pulse:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._waiting: set[Any] = set()
-        self._rung = asyncio.Event()
+        self._asking: set[asyncio.Future[None]] = set()
+        self._is_rung = False
+        self._woken = asyncio.Event()
         self._is_down = False
         self._heard: Heard | None = None
 
@@ -49,7 +52,22 @@ class Pulse:
             Unavailable: it does not.
         """
         if self._is_down:
-            raise Unavailable("the database does not answer")
+            raise Unavailable(SILENT)
+
+    async def ask(self) -> None:
+        """Returns when the server has answered here, however busy the pools are.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        self.require()
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asking.add(answer)
+        self._woken.set()
+        try:
+            await answer
+        finally:
+            self._asking.discard(answer)
 
     @contextmanager
     def watching(self, driver: Any) -> Iterator[None]:
@@ -62,7 +80,8 @@ class Pulse:
 
     def ring(self) -> None:
         """Tells other processes soon that something was committed."""
-        self._rung.set()
+        self._is_rung = True
+        self._woken.set()
 
     @asynccontextmanager
     async def running(self, heard: Heard) -> AsyncIterator[None]:
@@ -99,13 +118,19 @@ class Pulse:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_S):
-                    await self._rung.wait()
-            if self._rung.is_set():
-                self._rung.clear()
+                    await self._woken.wait()
+            self._woken.clear()
+            asking, rings = list(self._asking), self._is_rung
+            if rings:
+                self._is_rung = False
                 await self._answered(connection, f"NOTIFY {CHANNEL}")
-                await asyncio.sleep(RING_S)
-            elif self._waiting or connection.is_closed():
+            elif asking or self._waiting or connection.is_closed():
                 await self._answered(connection, "SELECT 1")
+            for answer in asking:
+                if not answer.done():
+                    answer.set_result(None)
+            if rings:
+                await asyncio.sleep(RING_S)
 
     async def _answered(self, connection: Any, statement: str) -> None:
         """Runs a statement; too late an answer is an error."""
@@ -125,6 +150,9 @@ class Pulse:
         if not self._is_down:
             log.warning("the database does not answer", error=type(error).__name__)
         self._is_down = True
+        for answer in self._asking:
+            if not answer.done():
+                answer.set_exception(Unavailable(SILENT))
         for driver in list(self._waiting):
             driver.terminate()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
@@ -43,6 +43,9 @@ class SqliteDatabase:
                 await connection.begin()
                 yield connection
 
+    async def shortcuts(self, connection: AsyncConnection, tenant_id: str) -> None:
+        """Has none: there is no way between the hub and the file that would cost anything."""
+
     @asynccontextmanager
     async def reading(self, tenant_id: str) -> AsyncIterator[AsyncConnection]:
         """Opens a view of one moment."""
@@ -75,6 +78,11 @@ class SqliteDatabase:
     def recalled(self, viewer: Viewer) -> RecalledAtOnce:
         """Returns the records as recall's thread reads them, as ``viewer``."""
         return RecalledAtOnce(self._threaded, viewer)
+
+    async def alive(self) -> None:
+        """Reads a row, as a request does."""
+        async with self.of_everyone() as connection:
+            await connection.execute(text("SELECT id FROM tenants LIMIT 1"))
 
     def committed(self) -> None:
         """Tells nobody: no other process uses the file."""
