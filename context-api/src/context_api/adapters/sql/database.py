@@ -10,7 +10,8 @@ from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql.dialect import Dialect
-from context_api.application.ports import Recalled, Viewer
+from context_api.application.ports import Viewer
+from memory_core.recall.ports import RecordSource
 
 
 class Executes(Protocol):
@@ -46,8 +47,8 @@ class Database(Protocol):
     def of_everyone(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view on what belongs to no tenant, and on the list of tenants."""
 
-    def recalled(self, viewer: Viewer) -> Recalled:
-        """Returns the records as recall reads them, as ``viewer``."""
+    def recalled(self, viewer: Viewer) -> RecordSource:
+        """Returns the records as recall's thread reads them, as ``viewer``."""
 
     async def alive(self) -> None:
         """Asks whether the database answers, also while every connection is in use.

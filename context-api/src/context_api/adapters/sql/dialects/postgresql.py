@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,22 +17,22 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from context_api.adapters.sql.asked import Asks, RecalledAsked
 from context_api.adapters.sql.dialect import Dialect
-from context_api.adapters.sql.dialects.postgresql_append import Shortcuts
 from context_api.adapters.sql.dialects.postgresql_checks import check_server
-from context_api.adapters.sql.dialects.postgresql_json import to_jsonb
 from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
 from context_api.adapters.sql.libpq import libpq_url
+from context_api.adapters.sql.reading import Reader
 from context_api.application.ports import Viewer
 from memory_core.errors import NotFound, Unavailable
+from memory_core.recall.ports import RecordFilter
+from memory_core.records import Document, Ref
 
 # Two pools, so that writers who wait for one project's log never keep readers from theirs. A
-# server of few cores does not do more with more connections. With the pulse and the eight of
-# recall and index, four API processes and a worker stay below the 100 that PostgreSQL allows by default.
+# server of few cores does not do more with more connections. With the pulse and the six of the
+# index, four API processes and a worker stay below the 100 that PostgreSQL allows by default.
 WRITERS = 4
-READERS = 6
+READERS = 8
 # A server that does not answer is told to the client within two seconds (`Pulse` sees to what
 # is under way already); waiting for a connection that others hold ends a little earlier.
 POOL_WAIT_S = 1.5
@@ -39,6 +41,7 @@ ACQUIRE_S = 1.8
 RECYCLE_S = 1800
 # The last net, should even the pulse fail: longer than the server's own limit.
 STATEMENT_NET_S = 10.0
+RECALL_S = 10.0
 
 SERVER_SETTINGS = {
     "application_name": "memctx",
@@ -64,9 +67,7 @@ class PostgresDatabase:
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, url: str, asks: Asks | None = None) -> None:
-        """Connects with the first use; ``asks`` reads what recall needs."""
-        self._asks = asks
+    def __init__(self, url: str) -> None:
         connect = partial(_connect, libpq_url(url))
         self._writers = _engine(connect, WRITERS)
         self._readers = _engine(connect, READERS)
@@ -75,12 +76,6 @@ class PostgresDatabase:
     def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a transaction that may write what belongs to a tenant."""
         return self._transaction(_WRITE, "memctx.tenant_id", tenant_id)
-
-    async def shortcuts(self, connection: AsyncConnection, tenant_id: str) -> Shortcuts:
-        """Returns what does in one statement what a write transaction does most."""
-        raw = await connection.get_raw_connection()
-        driver: Any = raw.driver_connection
-        return Shortcuts(driver, tenant_id)
 
     def reading(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view of one moment on what belongs to a tenant."""
@@ -130,11 +125,9 @@ class PostgresDatabase:
             raise translated(error) from error
         return connection
 
-    def recalled(self, viewer: Viewer) -> RecalledAsked:
-        """Returns the records as recall reads them, as ``viewer``."""
-        if self._asks is None:
-            raise Unavailable("this process was opened without a way to search")
-        return RecalledAsked(self._asks, viewer)
+    def recalled(self, viewer: Viewer) -> RecalledOnLoop:
+        """Returns the records as recall's thread reads them, as ``viewer``."""
+        return RecalledOnLoop(self, viewer)
 
     async def alive(self) -> None:
         """Asks the server on the pulse's connection, which is never lent to a request."""
@@ -163,6 +156,32 @@ class PostgresDatabase:
         await self._writers.dispose()
 
 
+class RecalledOnLoop:
+    """The store as recall sees it: asked from recall's thread, read on the event loop."""
+
+    def __init__(self, database: PostgresDatabase, viewer: Viewer) -> None:
+        self._database = database
+        self._viewer = viewer
+        self._loop = asyncio.get_running_loop()
+
+    def load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
+        """Returns the documents of those ``refs`` that are visible and pass the filter.
+
+        Raises:
+            Busy, Unavailable, Corrupt: the database cannot be read.
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._load(refs, chosen), self._loop)
+        try:
+            return asked.result(RECALL_S)
+        except FutureTimeout as error:
+            asked.cancel()
+            raise Unavailable("the database does not answer") from error
+
+    async def _load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
+        async with self._database.reading(self._viewer.tenant_id) as connection:
+            return await Reader(connection, self._viewer).many(refs, chosen)
+
+
 async def _connect(address: str) -> asyncpg.Connection:
     return await asyncpg.connect(
         address,
@@ -188,6 +207,7 @@ def _engine(connect: Callable[[], Awaitable[asyncpg.Connection]], size: int) -> 
         pool_reset_on_return=None,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "commit", _commit)
     event.listen(engine.sync_engine, "reset", _roll_back)
     return engine
 
@@ -198,8 +218,41 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
         raise InvalidatePoolError
 
 
+def _commit(connection: Any) -> None:
+    connection.connection.dbapi_connection.run_async(_committed)
+
+
+async def _committed(driver: Any) -> None:
+    # A transaction that has failed would be undone by its COMMIT without a word.
+    if await driver.execute("COMMIT") != "COMMIT":
+        raise Unavailable("the transaction had failed and was undone")
+
+
 def _roll_back(connection: Any, _record: Any, state: Any) -> None:
     """Ends what was not committed before anybody else gets the connection."""
     driver = connection.driver_connection
     if not state.terminate_only and not driver.is_closed() and driver.is_in_transaction():
         connection.run_async(lambda driver: driver.execute("ROLLBACK"))
+
+
+_EXPONENT = re.compile(r"\d[eE]\+?\d")
+
+
+def to_jsonb(value: Any) -> str:
+    """Returns JSON that comes back from a jsonb column as the same value.
+
+    There a number is exact but has no exponent: 1e16 would come back as an integer.
+    """
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return written if _EXPONENT.search(written) is None else _spelled(value)
+
+
+def _spelled(value: Any) -> str:
+    """Writes JSON with all digits of large numbers."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k)}:{_spelled(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_spelled, value)) + "]"
+    if isinstance(value, float) and abs(value) >= 1e16:
+        return f"{value:.1f}"
+    return json.dumps(value, ensure_ascii=False)
