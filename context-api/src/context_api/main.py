@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -17,13 +18,17 @@ from context_api import bootstrap
 from context_api.http import logs, tracing
 from context_api.http.app import HEALTH_ONLY, ROUTERS, create_app
 from context_api.http.options import HttpOptions
-from context_api.http.protocol import BoundedProtocol
+from context_api.http.protocol import bounded
 from context_api.model_loading import ModelLoader
 from context_api.settings import Settings, SettingsError, load
 from memory_core.errors import ContextError
 
+log = structlog.get_logger(__name__)
+
 GRACE_SECONDS = 6
 BACKLOG = 2048
+SPARE_FILES = 200
+"""Open files beside the connections of clients: databases, the stores' connections, logs."""
 
 
 class CannotListen(Exception):
@@ -36,8 +41,12 @@ def http_options(settings: Settings) -> HttpOptions:
         max_body_bytes=settings.max_body_bytes,
         body_idle_timeout=settings.body_idle_timeout,
         body_timeout=settings.body_timeout,
+        head_timeout=settings.head_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_connections=settings.max_connections,
         allowed_hosts=settings.hosts,
         search_default_limit=settings.search_default_limit,
+        audit_reads=settings.audit_reads,
     )
 
 
@@ -58,14 +67,13 @@ class HubServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 tracing.traced(app, "memory-context") if traced else app,
-                http=BoundedProtocol,
+                http=bounded(app.state.options),
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=15,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
@@ -114,6 +122,30 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def allow_files(settings: Settings) -> Settings:
+    """Lets the process open a file for each connection, or takes fewer connections.
+
+    Many systems begin with 1,024 and let a process raise that itself.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not made for every platform
+    except ImportError:
+        return settings
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + SPARE_FILES
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == unlimited or soft >= wanted:
+        return settings
+    fewer = max(1, soft - SPARE_FILES)
+    log.warning("fewer connections than wanted", files=soft, connections=fewer)
+    return settings.model_copy(update={"max_connections": fewer})
+
+
 async def serve(
     settings: Settings, bound: socket.socket, loader: ModelLoader | None = None
 ) -> None:
@@ -143,6 +175,7 @@ def run(settings: Settings, loader: ModelLoader | None = None) -> int:
     ``loader`` may have begun to load the model while all this was imported.
     """
     logs.configure(settings.log_level, settings.log_format)
+    settings = allow_files(settings)
     try:
         with (
             contextlib.closing(listen(settings.host, settings.port)) as bound,

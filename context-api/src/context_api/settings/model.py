@@ -134,6 +134,16 @@ class Settings(BaseSettings):
         default=60.0,
         description="Seconds in which a request body must have come, imports left out.",
     )
+    head_timeout: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=10.0, description="Seconds in which the head of a request must have come."
+    )
+    idle_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=15.0, description="Seconds that a connection may stay open between requests."
+    )
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=1000,
+        description="Connections open at a time, streams included; who waits gives way.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )
@@ -181,6 +191,11 @@ class Settings(BaseSettings):
     min_score: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,
         description="Least score of a hit where a search names none; empty: recall decides.",
+    )
+
+    audit_reads: bool = Field(
+        default=False,
+        description="Writes every read of memories into the audit log, at the price of a write.",
     )
 
     @field_validator("log_level", "log_format", "embedding_provider", mode="before")
