@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,55 +16,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from context_api.adapters.cache.memory import MemoryCache
-from context_api.application import context_pack, projects, searching
+from context_api.application import context_pack, projects
 from context_api.application.caching import BUCKET_S, CacheKey, Caches, Computed, Flights, cache_key
 from context_api.application.query_vectors import CachedQueries
-from context_api.application.requests import ContextRequest, SearchRequest
+from context_api.application.requests import ContextRequest
 from context_api.application.services import Services
 from context_api.application.viewing import viewer_of
 from memory_core.budget import estimate_tokens
 from memory_core.clock import from_datetime, to_datetime
 from memory_core.embedding.hashing import HashingEmbedder
-from memory_core.embedding.port import Vectors
 from memory_core.errors import ContextError, EmbeddingFailed, ModelMissing, ProjectNotFound
 from memory_core.ids import uuid7
-from memory_core.operations import CreateCheckpoint, CreateProject, CreateSession, NewMessage
-from memory_core.records import Document, Kind, Privacy, Role
+from memory_core.operations import CreateCheckpoint, CreateProject
+from memory_core.records import Document, Kind, Privacy
+from tests.support.recall import ADA, NOON, Counting, lasting, say, search, settled
 from tests.support.services import caller, do, services_in
 
-ADA = caller("ada")
 BOB = caller("bob")
 ROOM = 4 * 1024 * 1024
-NOON = "2026-11-21T12:03:07.250000Z"
 SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001
 KEY = CacheKey("search", "t:p", "1")
-
-
-class Counting:
-    """An embedder that counts what it is asked, and fails when told to."""
-
-    def __init__(self) -> None:
-        self._embedder = HashingEmbedder()
-        self.model, self.dimension = self._embedder.model, self._embedder.dimension
-        self.queries = 0
-        self.fails = False
-        self.fails_to_index = False
-        self.waits_for = ""
-        self.waiting, self.go_on = threading.Event(), threading.Event()
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        if self.fails_to_index:
-            raise EmbeddingFailed
-        return self._embedder.embed(texts)
-
-    def embed_query(self, text: str) -> Vectors:
-        self.queries += 1
-        if text == self.waits_for:
-            self.waiting.set()
-            self.go_on.wait(30)
-        if self.fails:
-            raise EmbeddingFailed
-        return self._embedder.embed_query(text)
 
 
 class Stalling(MemoryCache):
@@ -111,23 +81,6 @@ def counts(services: Services, name: str = "search") -> tuple[int, int, int]:
     assert services.caches.store is not None
     found = services.caches.store.counts[name]
     return found.hits, found.misses, found.stores
-
-
-async def say(services: Services, text: str, project: str = "acme/api", **more: Any) -> str:
-    """Stores a session of one message and returns its id."""
-    message = NewMessage(id=uuid7(), role=Role.USER, text=text)
-    body = CreateSession(id=uuid7(), title=text, messages=[message], **more)
-    await do(services, ADA, Kind.SESSION, body, project=project)
-    return str(body.id)
-
-
-async def search(services: Services, query: str = "tokenizer", **more: Any) -> Document:
-    who = more.pop("who", ADA)
-    return await searching.search(services, who, SearchRequest(query=query, **more))
-
-
-def lasting(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name != "took_ms"}
 
 
 def snippets(document: Document) -> list[Any]:
@@ -190,18 +143,6 @@ def test_explanations_are_made_anew(tmp_path: Path) -> None:
             assert "timings_ms" not in await search(services)
 
     asyncio.run(run())
-
-
-async def settled(services: Services) -> None:
-    """Waits until every vector is there."""
-    async with services.uow.read(viewer_of(ADA)) as tx:
-        ids = await tx.all_project_ids()
-    async with asyncio.timeout(30):
-        while True:
-            reached = [await services.indexes.progress(ADA.tenant_id, i) for i in ids]
-            if not any(progress.pending for progress in reached):
-                return
-            await asyncio.sleep(0.02)
 
 
 def test_answers_without_their_vectors_are_not_kept(tmp_path: Path) -> None:

@@ -20,34 +20,18 @@ from context_api.adapters.cache.memory import MemoryCache
 from context_api.adapters.cache.redis_cache import RedisCache
 from context_api.adapters.cache.redis_link import BUDGET_S, RedisLink
 from context_api.adapters.cache.tiered import TieredCache
-from context_api.application import projects, searching
+from context_api.application import projects
 from context_api.application.caching import Caches
 from context_api.application.query_vectors import CachedQueries
-from context_api.application.requests import SearchRequest
 from context_api.application.services import Services
-from context_api.application.viewing import viewer_of
-from memory_core.embedding.hashing import HashingEmbedder
-from memory_core.ids import uuid7
-from memory_core.operations import CreateProject, CreateSession, NewMessage
-from memory_core.records import Document, Kind, Role
+from memory_core.operations import CreateProject
+from tests.support.recall import ADA, NOON, Counting, lasting, say, search, settled
 from tests.support.servers.redis import RedisServer
-from tests.support.services import caller, do, services_in
+from tests.support.services import services_in
 
-ADA = caller("ada")
 SECRET = b"s" * 32
-NOON = "2026-11-21T12:03:07.250000Z"
 MARGIN_S = 1.0
 """For a machine that is busy with other things."""
-
-
-class Counting(HashingEmbedder):
-    """Counts the questions it embeds."""
-
-    queries = 0
-
-    def embed_query(self, text: str) -> Any:
-        self.queries += 1
-        return super().embed_query(text)
 
 
 @asynccontextmanager
@@ -76,32 +60,6 @@ async def two_processes(
                 await link.close()
 
 
-async def say(services: Services, text: str) -> None:
-    message = NewMessage(id=uuid7(), role=Role.USER, text=text)
-    body = CreateSession(id=uuid7(), title=text[:20], messages=[message])
-    await do(services, ADA, Kind.SESSION, body, project="acme/api")
-
-
-async def ask(services: Services, query: str = "tokenizer") -> Document:
-    return await searching.search(services, ADA, SearchRequest(query=query))
-
-
-def lasting(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name != "took_ms"}
-
-
-async def settled(services: Services) -> None:
-    """Waits until every vector is there."""
-    async with services.uow.read(viewer_of(ADA)) as tx:
-        ids = await tx.all_project_ids()
-    async with asyncio.timeout(30):
-        while True:
-            reached = [await services.indexes.progress(ADA.tenant_id, i) for i in ids]
-            if not any(progress.pending for progress in reached):
-                return
-            await asyncio.sleep(0.02)
-
-
 def queries(services: Services) -> int:
     embedder: Any = services.indexes.embedder
     return int(embedder._embedder.queries)
@@ -115,10 +73,10 @@ def test_no_process_ever_answers_from_before_a_write(
         async with two_processes(tmp_path, redis_server.url, near=near) as (one, two):
             for number in range(6):
                 writer, reader = (one, two) if number % 2 else (two, one)
-                await asyncio.gather(ask(reader), ask(writer))
+                await asyncio.gather(search(reader), search(writer))
                 await say(writer, f"the tokenizer has bug number{number}")
                 for services in (reader, writer):
-                    found = str((await ask(services))["hits"])
+                    found = str((await search(services))["hits"])
                     assert all(f"number{n}" in found for n in range(number + 1))
 
     asyncio.run(run())
@@ -130,14 +88,14 @@ def test_what_one_process_computed_the_other_need_not(
     async def run() -> None:
         async with two_processes(tmp_path, redis_server.url, near=True) as (one, two):
             await say(one, "the tokenizer drops apostrophes")
-            await ask(one, "to index the words")
+            await search(one, "to index the words")
             await settled(one)
-            first, second = await ask(one), await ask(two)
+            first, second = await search(one), await search(two)
             assert lasting(first) == lasting(second)
             assert (queries(one), queries(two)) == (2, 0)
             # After a write the answer is another, the question's vector is not.
             await say(one, "the tokenizer is new")
-            await ask(two)
+            await search(two)
             assert queries(two) == 0
 
     asyncio.run(run())
@@ -151,16 +109,16 @@ def test_faults_of_redis_change_no_answer(
         async with two_processes(tmp_path, own_redis.url, near=False) as (one, two):
             for number in range(20):
                 await say(one, f"the tokenizer has bug number{number}")
-            await ask(one, "to index the words")
+            await search(one, "to index the words")
             await settled(one)
             questions = [f"tokenizer number{n}" for n in range(20)]
-            before = [lasting(await ask(one, question)) for question in questions]
+            before = [lasting(await search(one, question)) for question in questions]
             break_(own_redis, fault)
             try:
                 taken, after = [], []
                 for question in questions:
                     started = time.perf_counter()
-                    after.append(lasting(await ask(two, question)))
+                    after.append(lasting(await search(two, question)))
                     taken.append(time.perf_counter() - started)
             finally:
                 mend(own_redis, fault)
