@@ -32,6 +32,9 @@ from memory_core.records import Document
 SAMPLE: Final = 200
 """Vectors asked for: damage of 2 % of an index is missed in 1.8 % of the looks at it."""
 
+LOOK: Final = 64
+"""Vectors asked for by an audit, which comes every few minutes: 0.2 s of each project's time."""
+
 GRACE_SECONDS: Final = 2.0
 """The deadline of a search, which may still ask the generation that was left."""
 
@@ -157,18 +160,42 @@ def mend_index(
 ) -> Document:
     """Does what is needed and no more: nothing, a repair or a rebuild; ``done`` says which.
 
+    What could not be embedded is tried again by the indexer; ``retried`` says how much that is.
+
     Raises:
         Unavailable, Busy, Conflict, Corrupt: as `repair` and `rebuild` do.
     """
+    retried = source.retry_dead()
     found = verify(index, source, sample=sample, progress=progress)
     if found["verdict"] == "ok":
-        return {**found, "done": "nothing"}
+        return {**found, "done": "nothing", "retried": retried}
     if found["verdict"] == "drifted":
         report = repair(index, source, sample=sample, progress=progress)
         if report["verdict"] == "ok":
-            return {**report, "done": "repair"}
+            return {**report, "done": "repair", "retried": retried}
     report = rebuild(index, source, sample=sample, grace=grace, progress=progress)
-    return {**report, "done": "rebuild"}
+    return {**report, "done": "rebuild", "retried": retried}
+
+
+def look(index: VectorIndex, source: IndexSource, *, grace: float = GRACE_SECONDS) -> int:
+    """Asks for some of the vectors, and mends as `mend_index` does if one is not found.
+
+    For who has just compared the hashes: Chroma also shows by its hash what it does not find.
+
+    Returns:
+        How many of `LOOK` were not found; the one when the graph was damaged as a whole.
+
+    Raises:
+        Unavailable, Busy, Conflict, Corrupt: as `rebuild` does.
+    """
+    task = Task(index, source, source.generation(), silent)
+    found = Difference({})
+    found.unfound = unfound(task, source.some(LOOK), found)
+    if found.verdict == "drifted":
+        put(task, found.unfound, "mending")
+    if found.verdict == "damaged" or (found.unfound and _after(task, found, LOOK) != "ok"):
+        rebuild(index, source, grace=grace)
+    return len(found.unfound) or len(found.damage)
 
 
 def _canary(index: VectorIndex) -> str | None:

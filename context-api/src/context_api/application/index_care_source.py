@@ -68,6 +68,12 @@ class IndexSource(Protocol):
         One that is added or removed meanwhile may come or not.
         """
 
+    def some(self, count: int) -> list[SourceChunk]:
+        """Returns chunks chosen at random, of those whose vectors the index was given."""
+
+    def retry_dead(self) -> int:
+        """Lets the indexer try again what could not be embedded; returns how many texts."""
+
     def vectors(
         self, generation: Generation, hashes: Sequence[str]
     ) -> Mapping[str, NDArray[np.float32]]:

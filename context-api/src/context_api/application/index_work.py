@@ -104,8 +104,8 @@ class VectorPush(Protocol):
     def audit(self, claim: Claim) -> int:
         """Compares what the server holds with what is stored, by hash, and mends the difference.
 
-        Does nothing if that was done not long ago. Returns how many vectors were wrong.
-        Raises as `push` does.
+        Some vectors are asked for too: what is held is not always found. Does nothing if that
+        was done not long ago. Returns how many vectors were wrong. Raises as `push` does.
         """
 
     def probe(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,6 +96,13 @@ class ListSource:
     def chunks(self) -> Iterator[SourceChunk]:
         with self.lock:
             return iter(list(self.rows.values()))
+
+    def some(self, count: int) -> list[SourceChunk]:
+        there = [row for row in self.chunks() if (MODEL, row.content_hash) in self.embedded]
+        return random.sample(there, min(count, len(there)))
+
+    def retry_dead(self) -> int:
+        return 0
 
     def unused_number(self) -> int:
         return self.current.number + 1

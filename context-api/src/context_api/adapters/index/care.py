@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from context_api.adapters.index.database import Database, Row
 from context_api.adapters.index.state import (
+    DEAD,
     EMBEDDED,
     GONE,
     WAITING,
@@ -49,6 +50,23 @@ JOIN index_units u ON u.tenant_id = s.tenant_id AND u.project_id = s.project_id
     AND u.number = s.unit
 WHERE s.tenant_id = %s AND s.project_id = %s AND s.generation = %s AND s.state IN (%s, %s)
 AND s.number > %s ORDER BY s.number LIMIT %s
+"""
+# What the server was not sent yet it need not find.
+_SOME: LiteralString = """
+SELECT s.number, u.id::text, s.hash, s.kind FROM index_generations g
+JOIN chunk_states s ON s.tenant_id = g.tenant_id AND s.project_id = g.project_id
+    AND s.generation = g.generation AND s.state = %s AND s.revision <= g.pushed
+JOIN index_units u ON u.tenant_id = s.tenant_id AND u.project_id = s.project_id
+    AND u.number = s.unit
+WHERE g.tenant_id = %s AND g.project_id = %s AND g.generation = %s
+ORDER BY random() LIMIT %s
+"""
+# As if a day had passed, after which a worker tries them by itself.
+_RETRY: LiteralString = """
+UPDATE index_dead d SET at = now() - interval '2 days'
+WHERE d.tenant_id = %s AND d.project_id = %s AND d.model <> '' AND EXISTS (
+    SELECT 1 FROM chunk_states s WHERE s.tenant_id = d.tenant_id AND s.project_id = d.project_id
+    AND s.hash = d.hash AND s.state = %s)
 """
 _VECTORS: LiteralString = """
 SELECT hash, vector FROM chunk_vectors
@@ -101,13 +119,19 @@ class SqlIndexSource:
         model: Model | None = None,
         wait_s: float = _WAIT_S,
         pause: Callable[[float], None] = time.sleep,
+        claim: Claim | None = None,
     ) -> None:
-        """Takes the project, and the model that searches use where several are complete."""
+        """Takes the project, and the model that searches use where several are complete.
+
+        ``claim`` is what a worker has of the project already; without one, who pauses the
+        indexer waits ``wait_s`` seconds for it.
+        """
         self._database = database
         self._key = (tenant_id, project_id)
         self._model = model or Model("", 0)
         self._wait_s = wait_s
         self._pause = pause
+        self._given = claim
         self._claim: Claim | None = None
 
     @property
@@ -147,6 +171,17 @@ class SqlIndexSource:
                 return
             last = page[-1][0]
 
+    def some(self, count: int) -> list[SourceChunk]:
+        """Returns chunks chosen at random, of those whose vectors the server was sent."""
+        generation = self.generation().number
+        rows = self._ask(_SOME, (EMBEDDED, *self._key, generation, count))
+        return [SourceChunk(str(row[0]), row[1], bytes(row[2]).hex(), row[3]) for row in rows]
+
+    def retry_dead(self) -> int:
+        """Lets a worker try again what could not be embedded; returns how many texts."""
+        with self._database.transaction(self.tenant_id) as connection:
+            return connection.execute(_RETRY, (*self._key, DEAD)).rowcount
+
     def vectors(
         self, generation: Generation, hashes: Sequence[str]
     ) -> Mapping[str, NDArray[np.float32]]:
@@ -166,15 +201,18 @@ class SqlIndexSource:
         Raises:
             Busy: a worker keeps it, or the database does not answer in time.
         """
-        claim = self._take()
-        self._claim = claim
+        claim = self._claim = self._given or self._take()
         try:
             yield
         finally:
             self._claim = None
-            # A lease that cannot be given back ends by itself.
-            with suppress(ContextError), self._database.transaction(self.tenant_id) as connection:
-                connection.execute(_GIVE_BACK, (*self._key, claim.fence, claim.worker_id))
+            if self._given is None:
+                self._give_back(claim)
+
+    def _give_back(self, claim: Claim) -> None:
+        # A lease that cannot be given back ends by itself.
+        with suppress(ContextError), self._database.transaction(self.tenant_id) as connection:
+            connection.execute(_GIVE_BACK, (*self._key, claim.fence, claim.worker_id))
 
     def switch(self, expected: Generation, to: Generation) -> None:
         """Gives the generation its new number, under which searches and the indexer find it.

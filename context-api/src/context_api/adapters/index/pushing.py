@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString, NamedTuple
 
+from context_api.adapters.index.care import SqlIndexSource
 from context_api.adapters.index.state import GONE, Generation, lock_for, read_generations, tell
 from context_api.adapters.index.store import SqlIndexes
+from context_api.application.index_care import look
 from context_api.application.index_work import Claim
 from context_api.application.vectors import Space, VectorIndex, VectorItem
 from memory_core.errors import Corrupt, Unavailable
@@ -79,6 +81,7 @@ class SqlVectorPush:
 
     def __init__(self, indexes: SqlIndexes, vectors: VectorIndex) -> None:
         self._database = indexes.database
+        self._model = indexes.model
         self._vectors = vectors
         self._away_until = 0.0
         self._probed_at = -PROBE_EVERY_S
@@ -125,21 +128,40 @@ class SqlVectorPush:
     def audit(self, claim: Claim) -> int:
         """Compares what the server holds with what is stored, by hash, and mends the difference.
 
-        Spaces of generations that are no more are dropped. Does nothing if the project was
-        compared not long ago. Returns how many vectors were wrong.
+        Of the generation in use some vectors are asked for too, and mended if they are not
+        found. Spaces of generations that are no more are dropped. Does nothing if the project
+        was compared not long ago. Returns how many vectors were wrong.
 
         Raises:
-            Unavailable, Corrupt: the server does not answer.
+            Unavailable, Corrupt: the server does not answer, or finds nothing built anew either.
             LeaseLost: another worker has taken the project over.
         """
         due = self._due(claim)
-        wrong = 0
         if due:
             with self._watching():
                 self._drop_old_spaces(claim)
-                for generation in due:
-                    wrong += self._audit_generation(claim, generation)
+        wrong = 0
+        # The one in use first: building it anew also drops what is built beside it.
+        for generation in sorted(due, key=self._is_beside):
+            with self._watching():
+                wrong += self._audit_generation(claim, generation)
+            if not self._is_beside(generation):
+                # What this raises is tried again by the next audit, not at once.
+                wrong += self._look(claim)
         return wrong
+
+    def _is_beside(self, generation: Generation) -> bool:
+        return not generation.ready or generation.model != self._model.current
+
+    def _look(self, claim: Claim) -> int:
+        source = SqlIndexSource(
+            self._database,
+            claim.tenant_id,
+            claim.project_id,
+            model=self._model.current,
+            claim=claim,
+        )
+        return look(self._vectors, source)
 
     # What is stored
 
