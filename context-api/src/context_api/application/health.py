@@ -13,6 +13,8 @@ ANSWER_S = 1.5
 """Seconds that the database may take: who asks about health must not wait for it."""
 
 STALLED = "memctx doctor"
+CACHE_AWAY = "Redis does not answer: answers are computed, and limits counted, by each process"
+START_REDIS = "docker-compose up -d redis"
 
 
 async def ready(services: Services) -> Document:
@@ -30,12 +32,21 @@ async def ready(services: Services) -> Document:
     checks["database"] = {"ok": True}
     degraded = services.indexes.degraded_report()
     checks["indexes"] = {"ok": not degraded, "degraded": degraded}
+    away = await cache_report(services)
+    checks["cache"] = {"ok": not away, "degraded": [*away]}
     indexer = services.indexes.indexer_report()
     checks["indexer"] = indexer
     progress = await _progress(services)
     checks["progress"] = progress
-    healthy = not degraded and bool(indexer["ok"]) and bool(progress["ok"])
+    healthy = not (degraded or away) and bool(indexer["ok"]) and bool(progress["ok"])
     return {"status": "ok" if healthy else "degraded", "checks": checks}
+
+
+async def cache_report(services: Services) -> list[Document]:
+    """Returns the shared cache as a part that is missing, if it is; nothing waits long for it."""
+    if services.cache_answers is None or await services.cache_answers():
+        return []
+    return [{"part": "cache", "reason": CACHE_AWAY, "mend": START_REDIS}]
 
 
 async def _ask_database(services: Services) -> None:

@@ -58,6 +58,9 @@ class Services:
     min_score: float | None = None
     caches: Caches = field(default_factory=Caches)
     limiter: Limiter | None = None
+    cache_answers: Callable[[], Awaitable[bool]] | None = None
+    """Asks the server of the shared cache for a sign of life."""
+
     vectors: Callable[[str, str], tuple[VectorIndex, IndexSource]] | None = None
     """By tenant and project: the vector server, if there is one, and what SQL says it holds."""
 

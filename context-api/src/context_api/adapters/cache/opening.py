@@ -23,6 +23,15 @@ class Opened:
     limiter: Limiter | None
     link: RedisLink | None
 
+    @property
+    def missing(self) -> list[str]:
+        """What does not answer of that which other processes share."""
+        return ["cache"] if self.link is not None and self.link.is_down else []
+
+    async def answers(self) -> bool:
+        """Says if what other processes share answers now; so does what is of this one alone."""
+        return self.link is None or await self.link.answers()
+
     async def close(self) -> None:
         """Closes what is open."""
         await self.cache.close()

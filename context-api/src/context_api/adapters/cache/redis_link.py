@@ -134,6 +134,14 @@ class RedisLink:
             self._breaker.failed()
             raise Unreachable from error
 
+    async def answers(self) -> bool:
+        """Says if Redis answers, in the time of a call; while it does not it is tried again."""
+        try:
+            await self.run(lambda client: client.ping())
+        except Unreachable:
+            return False
+        return True
+
     async def _in_time(self, ask: Callable[[Client], Awaitable[T]]) -> T:
         """Returns what ``ask`` gives, or stops waiting for it.
 
