@@ -81,12 +81,13 @@ def test_a_worker_says_how_it_is_and_nothing_else(
     postgres_server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
     assert migrate(tmp_path, owner_url(postgres_server, database)).returncode == 0
-    port = free_port()
+    port, figures = free_port(), free_port()
     assert healthcheck(port) == 1
+    ports = {"MEMCTX_PORT": str(port), "MEMCTX_METRICS_PORT": str(figures)}
     with (tmp_path / "log").open("wb") as log:
         worker = start_child(
             [sys.executable, "-m", "memctx", "worker"],
-            env=environ(tmp_path, app_url(postgres_server, database), MEMCTX_PORT=str(port)),
+            env=environ(tmp_path, app_url(postgres_server, database), **ports),
             cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -99,6 +100,7 @@ def test_a_worker_says_how_it_is_and_nothing_else(
         assert healthcheck(port) == 0
         for path in ("/api/v1/projects", "/api/v1/status", "/metrics"):
             assert answer(port, path) in {401, 404}, path
+            assert answer(figures, path) == (200 if path == "/metrics" else 404), path
     finally:
         begin = time.monotonic()
         worker.send_signal(signal.SIGTERM)

@@ -8,24 +8,23 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from context_api import bootstrap
 from context_api.http import logs, tracing
 from context_api.http.app import HEALTH_ONLY, ROUTERS, create_app
 from context_api.http.options import HttpOptions
-from context_api.http.protocol import bounded
+from context_api.http.server import Server
+from context_api.http.worker_figures import worker_figures
 from context_api.model_loading import ModelLoader
 from context_api.settings import Settings, SettingsError, load
 from memory_core.errors import ContextError
 
 log = structlog.get_logger(__name__)
 
-GRACE_SECONDS = 6
 BACKLOG = 2048
 SPARE_FILES = 200
 """Open files beside the connections of clients: databases, the stores' connections, logs."""
@@ -59,45 +58,24 @@ def build_app(settings: Settings, loader: ModelLoader | None = None) -> FastAPI:
     return create_app(lambda: bootstrap.running(settings, loader), http_options(settings), routers)
 
 
-class HubServer(uvicorn.Server):
-    """A server inside a loop and a lifespan of ours, which ends its event streams first."""
+class HubServer(Server):
+    """The server of a hub, which ends its event streams first."""
 
     def __init__(self, app: FastAPI, on_started: Callable[[], None]) -> None:
         traced = tracing.wanted(os.environ) and tracing.is_installed()
         super().__init__(
-            uvicorn.Config(
-                tracing.traced(app, "memory-context") if traced else app,
-                http=bounded(app.state.options),
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            tracing.traced(app, "memory-context") if traced else app, app.state.options, on_started
         )
         self._hub = app
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen and says so."""
-        await super().startup(sockets)
-        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the event streams, then waits for what is being answered."""
         self._hub.state.stopping.set()
         await super().shutdown(sockets)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to `serve`, which must close the stores after the server."""
-        yield
 
-
-def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket bound to the address.
+def listen(host: str, port: int, variable: str = "MEMCTX_PORT") -> socket.socket:
+    """Returns a socket bound to the address; ``variable`` is what names its port.
 
     Raises:
         CannotListen: the port is taken, or the address is not one of this machine.
@@ -117,7 +95,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.close()
         raise CannotListen(
             f"cannot listen on {host} port {port}: {error.strerror}; another hub may be running,"
-            " or choose another port with MEMCTX_PORT"
+            f" or choose another port with {variable}"
         ) from error
     return bound
 
@@ -150,13 +128,36 @@ async def serve(
     settings: Settings, bound: socket.socket, loader: ModelLoader | None = None
 ) -> None:
     """Runs the hub on a bound socket until SIGTERM or SIGINT."""
+    loader = loader or ModelLoader(settings)
     app = build_app(settings, loader)
     server = HubServer(app, lambda: announce(settings, bound))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.handle_exit, number, None)
-    async with app.router.lifespan_context(app):
+    async with app.router.lifespan_context(app), figures(settings, app, loader):
         await server.serve(sockets=[bound])
+
+
+@contextlib.asynccontextmanager
+async def figures(settings: Settings, app: FastAPI, loader: ModelLoader) -> AsyncIterator[None]:
+    """Serves a worker's figures beside it, where the settings name a port for them.
+
+    Raises:
+        CannotListen: that port is taken.
+    """
+    if settings.role != "worker" or settings.metrics_port is None:
+        yield
+        return
+    shown = worker_figures(lambda: app.state.services, app.state.metrics, loader.counts)
+    server = Server(shown, app.state.options)
+    address = settings.metrics_host, settings.metrics_port
+    with contextlib.closing(listen(*address, "MEMCTX_METRICS_PORT")) as bound:
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
 
 
 def announce(settings: Settings, bound: socket.socket) -> None:

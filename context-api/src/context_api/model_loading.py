@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from context_api.application.embedding_counts import CountedEmbedder, EmbeddingCounts
 from memory_core.embedding.factory import build
 from memory_core.embedding.port import Embedder
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class ModelLoader:
-    """Loads the embedder that the settings ask for, each time it is called."""
+    """Loads the embedder that the settings ask for, each time it is called.
+
+    What it embeds is counted in ``counts``.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.counts = EmbeddingCounts()
         self._settings = settings
         self._ahead: Future[Embedder] | None = None
 
@@ -39,7 +44,7 @@ class ModelLoader:
     def _load(self) -> Embedder:
         settings = self._settings
         key = settings.embedding_api_key
-        return build(
+        embedder = build(
             settings.embedding_provider,
             model_dir=settings.local_model,
             model=settings.embedding_model,
@@ -47,3 +52,4 @@ class ModelLoader:
             url=settings.embedding_url,
             api_key=key.get_secret_value() if key else "",
         )
+        return CountedEmbedder(embedder, self.counts)

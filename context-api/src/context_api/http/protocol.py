@@ -158,8 +158,8 @@ class BoundedProtocol(HttpToolsProtocol):
             f"content-length: {len(body)}",
             "connection: close",
         ]
-        if (seconds := RETRY_SECONDS.get(type(error))) is not None:
-            head.append(f"retry-after: {seconds}")
+        if isinstance(error, Busy):
+            head.append(f"retry-after: {RETRY_SECONDS[Busy]}")
         self._end_with("\r\n".join([*head, "", ""]).encode() + body)
 
     def _end_with(self, answer: bytes) -> None:

@@ -26,6 +26,12 @@ def contradictions(settings: Settings) -> Iterable[str]:
         yield "MEMCTX_METRICS_KEY has not the form mctx_<id>_<secret>"
     if not is_loopback(settings.host) and not key:
         yield f"MEMCTX_HOST={settings.host} can be reached by others and needs MEMCTX_API_KEY"
+    is_shown = settings.metrics_port is not None and not is_loopback(settings.metrics_host)
+    if is_shown and settings.metrics_key is None:
+        yield (
+            f"MEMCTX_METRICS_HOST={settings.metrics_host} can be reached by others and needs"
+            " MEMCTX_METRICS_KEY"
+        )
     yield from _server_problems(settings, key)
     if settings.embedding_provider == "openai":
         yield from _endpoint_problems(settings)

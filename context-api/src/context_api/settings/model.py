@@ -49,7 +49,9 @@ NOT_FROM_REPOSITORY = frozenset(
         "embedding_provider",
         "embedding_url",
         "host",
+        "metrics_host",
         "metrics_key",
+        "metrics_port",
         "model_dir",
         "redis_url",
         "role",
@@ -84,6 +86,13 @@ class Settings(BaseSettings):
     metrics_key: SecretStr | None = Field(
         default=None,
         description="Key that only reads /metrics, in the same form; empty: an admin's is needed.",
+    )
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="Port of a worker's own /metrics; empty: it has none."
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of that port. Any but loopback needs MEMCTX_METRICS_KEY.",
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,
