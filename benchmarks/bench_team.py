@@ -3,8 +3,10 @@
 Two projects of one tenant are filled over HTTP and indexed by the worker. Texts are embedded by
 hashing, because the real model would take many minutes for so many; what embedding one question
 with the real model takes is measured beside, to be added to a search that is not cached. Then
-one client searches (each question once, then again), writes sessions of 20 messages, and many
-clients do both at once. The servers are started here, on the same cores.
+one client searches (each question once, then again) and writes sessions of 20 messages, and many
+clients do both at once: once only searching and writing, once as agents do, who also read by key.
+The servers are started here, on the same cores; what a row and a cached value cost is measured
+beside.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ import argparse
 import asyncio
 import itertools
 import json
-import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,24 @@ from harness import API, ROOT, benchmark, model_dir, parser, spread
 
 sys.path.insert(0, str(ROOT))
 
+from team_load import (
+    HEADERS,
+    MIXES,
+    PROJECTS,
+    Stock,
+    floors,
+    many,
+    session,
+    some_sessions,
+)
+
 from memory_core.chunking import chunk_text
 from memory_core.embedding.onnx import OnnxEmbedder
 from tests.support.hub import Hub
-from tests.support.stack import KEY, Stack, running_servers, running_stack
+from tests.support.stack import Stack, running_servers, running_stack
 
-PROJECTS = ("bench/api", "bench/web")
-HEADERS = {"Authorization": f"Bearer {KEY}"}
+CLIENTS = 100
+CHECKPOINTS = 200
 TARGETS = {
     "search_p50_ms": 25,
     "search_p95_ms": 60,
@@ -44,15 +57,6 @@ TARGETS = {
     "api_rss_mb": 350,
     "idle_cpu_share": 0.02,
 }
-
-
-def session(project: str, messages: Sequence[Message]) -> dict[str, Any]:
-    """Returns the body that creates a session."""
-    said = [
-        {"role": "assistant" if place % 2 else "user", "text": message.text}
-        for place, message in enumerate(messages)
-    ]
-    return {"project": project, "title": "Work", "messages": said}
 
 
 def connected(hub: Hub) -> httpx.Client:
@@ -70,25 +74,38 @@ def post(client: httpx.Client, path: str, body: object) -> tuple[float, dict[str
     return taken, found
 
 
-def fill(client: httpx.Client, chunks: int) -> tuple[list[Message], dict[str, Any]]:
+@dataclass
+class Filled:
+    """What was written into the hub before it is measured."""
+
+    messages: list[Message] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+    checkpoints: list[str] = field(default_factory=list)
+
+
+def fill(client: httpx.Client, chunks: int) -> tuple[Filled, dict[str, Any]]:
     """Writes until the two projects have so many chunks, and waits for their indexes."""
     ids = [post(client, "/projects", {"slug": slug})[1]["id"] for slug in PROJECTS]
-    written: list[Message] = []
+    filled = Filled()
     count, started = 0, time.perf_counter()
     for messages, project in zip(Corpus(1).sessions(), itertools.cycle(ids), strict=False):
-        post(client, "/sessions", session(project, messages))
-        written += messages
+        stored = post(client, "/sessions", session(project, messages))[1]
+        filled.sessions.append(stored["id"])
+        filled.messages += messages
         count += 1 + sum(len(chunk_text(message.text)) for message in messages)
         if count >= chunks:
             break
-    stored = time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    for message, project in zip(filled.messages[:CHECKPOINTS], itertools.cycle(ids), strict=False):
+        body = {"project": project, "description": message.text[:300]}
+        filled.checkpoints.append(post(client, "/checkpoints", body)[1]["id"])
     for project in ids:
         while not _indexed(client, project):
             time.sleep(0.2)
-    return written, {
+    return filled, {
         "chunks": count,
-        "messages": len(written),
-        "stored_per_s": round(len(written) / stored),
+        "messages": len(filled.messages),
+        "stored_per_s": round(len(filled.messages) / seconds),
         "indexed_per_s": round(count / (time.perf_counter() - started)),
     }
 
@@ -117,51 +134,8 @@ def searches(client: httpx.Client, questions: Iterator[str], count: int) -> dict
 
 def writes(client: httpx.Client, count: int) -> dict[str, Any]:
     """Writes sessions of 20 messages."""
-    sessions = itertools.islice(Corpus(21).sessions(), count)
-    bodies = [session(PROJECTS[0], messages[:20]) for messages in sessions]
+    bodies = [session(PROJECTS[0], messages) for messages in some_sessions(21, count)]
     return spread([post(client, "/sessions", body)[0] for body in bodies])
-
-
-async def many(
-    hubs: Sequence[Hub], questions: Iterator[str], clients: int, seconds: float
-) -> dict[str, Any]:
-    """Lets many clients read (four of five) and write at once, spread over the hubs."""
-    end = time.perf_counter() + seconds
-    took: dict[str, list[float]] = {"search": [], "write": []}
-    failures: list[str] = []
-    stock = [next(questions) for _ in range(2_000)]
-    sessions = [m[:20] for m in itertools.islice(Corpus(22).sessions(), 50)]
-
-    async def client(number: int) -> None:
-        rng = random.Random(number)
-        base = f"{hubs[number % len(hubs)].url}{API}"
-        async with httpx.AsyncClient(base_url=base, headers=HEADERS, timeout=30) as connection:
-            while time.perf_counter() < end:
-                reads = rng.random() < 0.8
-                path = "/search" if reads else "/sessions"
-                body = (
-                    {"query": rng.choice(stock), "projects": [rng.choice(PROJECTS)]}
-                    if reads
-                    else session(rng.choice(PROJECTS), rng.choice(sessions))
-                )
-                started = time.perf_counter()
-                try:
-                    (await connection.post(path, json=body)).raise_for_status()
-                except httpx.HTTPError as error:
-                    failures.append(repr(error)[:200])
-                    continue
-                took["search" if reads else "write"].append(time.perf_counter() - started)
-
-    await asyncio.gather(*(client(number) for number in range(clients)))
-    total = sum(map(len, took.values()))
-    return {
-        "clients": clients,
-        "requests_per_s": round(total / seconds, 1),
-        "all": spread([*took["search"], *took["write"]]),
-        **{name: spread(values) for name, values in took.items()},
-        "failures": len(failures),
-        "first_failures": failures[:3],
-    }
 
 
 def family(pids: Sequence[int]) -> list[psutil.Process]:
@@ -202,34 +176,53 @@ def embedding(questions: Iterator[str]) -> dict[str, Any]:
     return spread(taken[20:])
 
 
+def settled(client: httpx.Client) -> None:
+    """Waits until everything written is indexed."""
+    for slug in PROJECTS:
+        project = post(client, "/projects", {"slug": slug})[1]["id"]
+        while not _indexed(client, project):
+            time.sleep(0.5)
+
+
+def crowded(
+    stack: Stack, stock: Stock, arguments: argparse.Namespace
+) -> dict[str, list[dict[str, Any]]]:
+    """Measures many clients of every kind on one and more API processes."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in MIXES}
+    for processes in arguments.processes:
+        while len(stack.apis) < processes:
+            stack.start("api")
+        for name, mix in MIXES.items():
+            load = many(stack.apis, mix, stock, clients=CLIENTS, seconds=arguments.seconds)
+            found[name].append({"processes": processes, **asyncio.run(load)})
+            print(json.dumps({name: found[name][-1]}), flush=True)
+            with connected(stack.api) as client:
+                settled(client)
+    return found
+
+
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Fills a stack and measures it."""
     with running_servers() as servers, running_stack(folder, servers, log_level="warning") as stack:
         with connected(stack.api) as client:
-            written, filled = fill(client, arguments.chunks)
-            questions = questions_about(Corpus(9), written)
+            filled, facts = fill(client, arguments.chunks)
+            questions = questions_about(Corpus(9), filled.messages)
             found = {
                 "targets": TARGETS,
-                "filled": filled,
+                "filled": facts,
+                "floors": asyncio.run(floors(stack, filled.sessions)),
                 "search": searches(client, questions, arguments.questions),
                 "write": writes(client, 100),
                 "api_rss_mb": rss_mb(stack.api),
                 "embedding": embedding(questions),
             }
+            settled(client)
             print(json.dumps(found), flush=True)
-        loads = []
-        for processes in arguments.processes:
-            while len(stack.apis) < processes:
-                stack.start("api")
-            load = asyncio.run(many(stack.apis, questions, 100, arguments.seconds))
-            loads.append({"processes": processes, **load})
-            print(json.dumps(loads[-1]), flush=True)
-        with connected(stack.api) as client:
-            for slug in PROJECTS:
-                project = post(client, "/projects", {"slug": slug})[1]["id"]
-                while not _indexed(client, project):
-                    time.sleep(0.5)
-        return {**found, "many": loads, "idle_cpu_share": round(idle_share(stack), 4)}
+        asked = [next(questions) for _ in range(2_000)]
+        stock = Stock(asked, some_sessions(22, 50), filled.sessions, filled.checkpoints)
+        loads = crowded(stack, stock, arguments)
+        found |= {"seconds": arguments.seconds, "many": loads}
+        return {**found, "idle_cpu_share": round(idle_share(stack), 4)}
 
 
 def main() -> None:

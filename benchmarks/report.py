@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks import charts
+from benchmarks import charts, report_team
+from benchmarks.pages import Result, command, picture, table
 from tools.diagrams import DARK, LIGHT, Picture, Theme
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +24,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = "docs/benchmarks.md"
 CHARTS = "docs/charts"
 
-Result = dict[str, Any]
 OTHERS = "cores busy elsewhere"
 INTRODUCTION = """\
 # Benchmarks
@@ -70,27 +69,6 @@ Recall without any LLM, asked over HTTP by a program that knows the answers. The
 conversations are not part of this repository; LoCoMo is Maharana et al., 2024
 (github.com/snap-research/locomo, CC BY-NC 4.0).
 """
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Returns a Markdown table; all columns but the first are aligned right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
-
-
-def command(result: Result) -> str:
-    """Returns the line that says how a result was made."""
-    load = f"{result['load_before']} before, {result['load_after']} after"
-    return f"`{result['command']}`, {result['date']}, load average {load}.\n"
-
-
-def picture(name: str, words: str) -> str:
-    """Returns a picture in the reader's theme."""
-    return (
-        '<picture>\n  <source media="(prefers-color-scheme: dark)"'
-        f' srcset="charts/{name}-dark.svg">\n'
-        f'  <img src="charts/{name}.svg" alt="{words}">\n</picture>\n'
-    )
 
 
 def search(result: Result) -> Iterator[str]:
@@ -271,6 +249,7 @@ SECTIONS: dict[str, Callable[[Result], Iterator[str]]] = {
     "search": search,
     "ingest": ingest,
     "start": start,
+    "team": report_team.section,
     "recall": recall,
 }
 
@@ -292,6 +271,8 @@ def goals(results: dict[str, Result]) -> Iterator[Sequence[object]]:
         yield "indexing, of the bare embedder", f"≥ {goal:.0%}", f"{share:.0%}", share >= goal
     if found := results.get("start"):
         yield from start_goals(found["figures"])
+    if found := results.get("team"):
+        yield from report_team.goals(found["figures"])
     if found := results.get("recall"):
         targets, figures = found["figures"]["targets"], found["figures"]
         value, goal = figures["locomo"]["all"]["R@10"], targets["locomo_turn_recall_at_10"]
@@ -335,8 +316,9 @@ def drawn(results: dict[str, Result]) -> dict[str, str]:
     made: dict[str, Callable[[Theme, Result], Picture]] = {
         "search": charts.search_growth,
         "ingest": charts.storing,
+        "team": report_team.chart,
     }
-    names = {"search": "search", "ingest": "storing"}
+    names = {"search": "search", "ingest": "storing", "team": "team"}
     return {
         f"{CHARTS}/{names[key]}{theme.suffix}.svg": draw(theme, results[key]["figures"]).svg()
         for key, draw in made.items()
