@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.charts import line
 from benchmarks.pages import Result, command, picture, table
@@ -78,7 +79,7 @@ def section(result: Result) -> Iterator[str]:
     yield "\n" + command(result)
 
 
-def _alone(figures: Result) -> Iterator[Sequence[object]]:
+def _alone(figures: Result) -> Iterator[Sequence[Any]]:
     targets = figures["targets"]
     fresh = (f"≤ {targets['search_p50_ms']}", f"≤ {targets['search_p95_ms']}")
     cached = (f"≤ {targets['cached_p50_ms']}", "")
