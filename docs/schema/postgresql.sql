@@ -672,3 +672,45 @@ DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_app') THEN G
 CREATE POLICY of_everyone ON index_state FOR SELECT USING (current_setting('memctx.all_tenants', true) = 'on');
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+
+CREATE TABLE audit_log (
+    tenant_id UUID NOT NULL,
+    seq BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    key_id VARCHAR(64) NOT NULL,
+    actor VARCHAR(200) NOT NULL,
+    act VARCHAR(40) NOT NULL,
+    target VARCHAR(500) NOT NULL,
+    detail TEXT NOT NULL,
+    digest BYTEA NOT NULL,
+    CONSTRAINT pk_audit_log PRIMARY KEY (tenant_id, seq),
+    CONSTRAINT fk_audit_log_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id),
+    CONSTRAINT ck_audit_log_seq_positive CHECK (seq > 0)
+);
+
+CREATE FUNCTION seal_audit() RETURNS trigger LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
+DECLARE
+  last record;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(NEW.tenant_id::text, 2));
+  SELECT seq, digest INTO last FROM audit_log
+   WHERE tenant_id = NEW.tenant_id ORDER BY seq DESC LIMIT 1;
+  NEW.seq := coalesce(last.seq, 0) + 1;
+  NEW.digest := sha256(
+    coalesce(last.digest, sha256(convert_to('memory-context audit ' || NEW.tenant_id, 'UTF8')))
+    || int8send(NEW.seq) || NEW.digest);
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER seal BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION seal_audit();
+
+ALTER TABLE audit_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE audit_log FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY of_tenant ON audit_log USING (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid) WITH CHECK (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid);
+
+DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_app') THEN GRANT SELECT, INSERT ON audit_log TO memctx_app; END IF; END $$;
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';

@@ -333,3 +333,24 @@ INSERT INTO alembic_version (version_num) VALUES ('0001') RETURNING version_num;
 UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+
+CREATE TABLE audit_log (
+    tenant_id CHAR(36) NOT NULL,
+    seq BIGINT NOT NULL,
+    at CHAR(27) NOT NULL,
+    key_id VARCHAR(64) NOT NULL,
+    actor VARCHAR(200) NOT NULL,
+    act VARCHAR(40) NOT NULL,
+    target VARCHAR(500) NOT NULL,
+    detail TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    CONSTRAINT pk_audit_log PRIMARY KEY (tenant_id, seq),
+    CONSTRAINT fk_audit_log_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id),
+    CONSTRAINT ck_audit_log_seq_positive CHECK (seq > 0)
+);
+
+CREATE TRIGGER audit_log_kept_update BEFORE update ON audit_log BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+CREATE TRIGGER audit_log_kept_delete BEFORE delete ON audit_log BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';

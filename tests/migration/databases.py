@@ -35,6 +35,12 @@ UNION ALL
 SELECT 'relation', relname, concat_ws(' ', relkind, relrowsecurity, relforcerowsecurity, reloptions)
 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')
 UNION ALL
+SELECT 'trigger', tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'function', proname, pg_get_functiondef(oid) FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace AND prolang <> (
+    SELECT oid FROM pg_language WHERE lanname = 'c')
+UNION ALL
 SELECT 'right', table_name, concat_ws(' ', grantee, privilege_type)
 FROM information_schema.role_table_grants
 WHERE table_schema = 'public' AND grantee = 'memctx_app'

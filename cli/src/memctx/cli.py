@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "stop": Entry("serve:stop", "Stop the hub that runs in the background."),
         "keys": Entry("keys:keys", "List, create, replace and revoke API keys."),
         "tenants": Entry("tenants:tenants", "List and add teams that share this hub."),
+        "audit": Entry("audit:audit", "Show and check who did what to keys, tenants and the hub."),
         "model": Entry("model:model", "Install and check the embedding model."),
         "export": Entry("transfer:export", "Write everything as JSON lines."),
         "backup": Entry("backup:backup", "Write everything into one file, or check such a file."),

@@ -10,6 +10,8 @@ from alembic import op
 APP_ROLE = "memctx_app"
 """The role that the hub connects as: neither owner nor superuser."""
 
+ALL = "SELECT, INSERT, UPDATE, DELETE"
+
 # An empty text, which a setting is after the transaction that set it, is no tenant.
 TENANT = "nullif(current_setting('memctx.tenant_id', true), '')::uuid"
 KEY = "nullif(current_setting('memctx.key_id', true), '')"
@@ -21,8 +23,8 @@ def has_isolation() -> bool:
     return op.get_context().dialect.name == "postgresql"
 
 
-def isolate(table: str, column: str = "tenant_id") -> None:
-    """Shows a table's rows only to their tenant, and lets the hub's role use it."""
+def isolate(table: str, column: str = "tenant_id", rights: str = ALL) -> None:
+    """Shows a table's rows only to their tenant, and gives the hub's role ``rights`` on it."""
     if not has_isolation():
         return
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
@@ -31,7 +33,7 @@ def isolate(table: str, column: str = "tenant_id") -> None:
         f"CREATE POLICY of_tenant ON {table}"
         f" USING ({column} = {TENANT}) WITH CHECK ({column} = {TENANT})"
     )
-    grant(table)
+    grant(table, rights)
 
 
 def release(table: str) -> None:
@@ -55,7 +57,7 @@ def no_longer_show(table: str, name: str) -> None:
         op.execute(f"DROP POLICY {name} ON {table}")
 
 
-def grant(table: str, rights: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
+def grant(table: str, rights: str = ALL) -> None:
     """Gives the hub's role, if there is one, rights on a table, view or sequence."""
     if has_isolation():
         op.execute(

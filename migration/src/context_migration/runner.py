@@ -68,6 +68,7 @@ def upgrade(url: str, revision: str = "head") -> str:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        _grant(connection)
         return MigrationContext.configure(connection).get_current_revision() or "base"
 
 
@@ -90,6 +91,18 @@ def ddl(dialect: str) -> str:
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text.strip() + "\n"
+
+
+def _grant(connection: Connection) -> None:
+    """Gives the roles of a server their rights, also one that came after its tables."""
+    if connection.dialect.name != Dialect.POSTGRESQL.value:
+        return
+    # Imported here, with its driver.
+    from context_migration.roles import grant_rights  # noqa: PLC0415
+
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - a connection that is open has one
+    grant_rights(driver)
 
 
 def _refuse_unknown(found: str | None) -> None:

@@ -38,6 +38,7 @@ class HubClient:
         self.patterns = resources.Patterns(channel)
         self.keys = resources.Keys(channel)
         self.tenants = resources.Tenants(channel)
+        self.audit = resources.Audit(channel)
 
     def __enter__(self) -> Self:
         return self

@@ -311,6 +311,28 @@ class Tenant(TypedDict):
     keys: int
 
 
+class AuditEntry(TypedDict):
+    """Who did what to keys, tenants or the hub."""
+
+    seq: int
+    at: str
+    key_id: str
+    actor: str
+    act: str
+    target: str
+    detail: dict[str, JsonValue]
+    digest: str
+
+
+class AuditVerified(TypedDict):
+    """Whether the audit log is whole, and where it ends (``seq:digest``)."""
+
+    ok: bool
+    entries: int
+    problem: str | None
+    head: str
+
+
 class IndexStatus(TypedDict):
     """How far a project's index has come."""
 

@@ -270,3 +270,18 @@ class Tenants(Resource):
     def list(self) -> list[doc.Tenant]:
         """Returns all tenants."""
         return cast("list[doc.Tenant]", self._call("GET", "/tenants")["items"])
+
+
+class Audit(Resource):
+    """The audit log; ``tenant`` names another one than the key's, for the hub's own key."""
+
+    def list(
+        self, *, act: str | None = None, tenant: str | None = None, limit: int | None = None
+    ) -> Iterator[doc.AuditEntry]:
+        """Yields entries, newest first."""
+        return self._pages("/audit", {"act": act, "tenant": tenant}, limit)
+
+    def verify(self, *, anchor: str | None = None, tenant: str | None = None) -> doc.AuditVerified:
+        """Follows the chain to its end, and compares it with a head that was kept."""
+        query = {"anchor": anchor, "tenant": tenant}
+        return cast("doc.AuditVerified", self._call("POST", "/audit/verify", {}, query=query))

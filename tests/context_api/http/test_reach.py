@@ -23,6 +23,7 @@ MISSING = (404, "not_found"), (404, "project_not_found")
 OWN = {
     ("GET", "/api/v1/projects"), ("POST", "/api/v1/projects"), ("GET", "/api/v1/search"),
     ("GET", "/api/v1/keys"), ("POST", "/api/v1/keys"), ("GET", "/api/v1/status"),
+    ("GET", "/api/v1/audit"), ("POST", "/api/v1/audit/verify"),
     ("POST", "/api/v1/admin/verify"), ("POST", "/api/v1/admin/rebuild"),
     ("POST", "/api/v1/admin/index/verify"), ("POST", "/api/v1/admin/index/repair"),
     ("POST", "/api/v1/admin/index/rebuild"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from context_api.application import audit
 from context_api.application.ports import Head, ReadTx, Viewer
 from context_api.application.replay import Replay
 from context_api.application.services import Services
@@ -81,6 +82,7 @@ async def rebuild(services: Services, caller: Caller) -> Document:
     started = time.perf_counter()
     viewer = viewer_of(caller)
     async with services.maintenance:
+        await audit.announce(services, caller, "views.rebuild")
         async with services.uow.read(viewer) as tx:
             before = await tx.view_digest()
             project_ids = await tx.all_project_ids()

@@ -6,6 +6,9 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
+from pydantic import JsonValue
+
+from context_api.application import audit
 from context_api.application.authenticate import hash_secret
 from context_api.application.ports import StoredKey
 from context_api.application.requests import CreateKey, RotateKey
@@ -47,6 +50,7 @@ async def create(services: Services, caller: Caller, body: CreateKey) -> Documen
     )
     async with services.uow.write(caller.tenant_id) as tx:
         await tx.add_key(key)
+        await audit.note(tx, caller, "key.create", key.id, **_told(key))
         await tx.commit()
     return {**shown(key), "key": shown_once(key, secret)}
 
@@ -83,6 +87,7 @@ async def rotate(services: Services, caller: Caller, key_id: str, body: RotateKe
             at=at,
         )
         await tx.add_key(key)
+        await audit.note(tx, caller, "key.rotate", old.id, until=until, by=key.id, **_told(key))
         await tx.commit()
     ends = until if old.expires_at is None else min(until, old.expires_at)
     replaced: Document = {"id": old.id, "expires_at": ends}
@@ -111,6 +116,7 @@ async def revoke(services: Services, caller: Caller, key_id: str) -> None:
     async with services.uow.write(caller.tenant_id) as tx:
         if not await tx.revoke_key(key_id, now()):
             raise NotFound(f"there is no key {key_id}")
+        await audit.note(tx, caller, "key.revoke", key_id)
         await tx.commit()
 
 
@@ -156,6 +162,12 @@ def new_key(
 def shown_once(key: StoredKey, secret: str) -> str:
     """Returns a key's full text, as its user sends it."""
     return f"mctx_{key.id}_{secret}"
+
+
+def _told(key: StoredKey) -> dict[str, JsonValue]:
+    """Returns what the audit log says about a new key."""
+    told = shown(key)
+    return {name: told[name] for name in ("name", "owner", "scopes", "projects", "expires_at")}
 
 
 def shown(key: StoredKey) -> Document:

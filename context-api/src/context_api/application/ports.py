@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
+from context_api.domain.audit import Entry
 from memory_core.events import Event, EventDraft
 from memory_core.recall.ports import RecordFilter, RecordSource
 from memory_core.records import Document, Kind, Ref
@@ -183,8 +184,29 @@ class Records(Protocol):
         """Returns the ids of a project's PRIVATE records that are not the viewer's."""
 
 
+class AuditReader(Protocol):
+    """Reads the audit log of a tenant."""
+
+    async def newest(self, *, before: int | None, act: str | None, limit: int) -> list[Entry]:
+        """Returns up to ``limit`` entries whose seq is smaller than ``before``, newest first."""
+
+    def chain(self) -> AsyncIterator[Entry]:
+        """Yields every entry, in order."""
+
+
+class AuditWriter(Protocol):
+    """Adds to the audit log of a tenant."""
+
+    async def add(self, entry: Entry) -> None:
+        """Adds an entry at the end of the chain."""
+
+
 class WriteTx(Protocol):
     """A transaction that may write; leaving it without `commit` undoes it."""
+
+    @property
+    def audit(self) -> AuditWriter:
+        """The audit log, for what this transaction does."""
 
     @property
     def log(self) -> Log:
@@ -253,6 +275,10 @@ class WriteTx(Protocol):
 
 class ReadTx(Protocol):
     """A consistent view of one moment."""
+
+    @property
+    def audit(self) -> AuditReader:
+        """The audit log of the viewer's tenant."""
 
     @property
     def log(self) -> Log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from context_api.application import audit
 from context_api.application.keys import new_key, shown_once
 from context_api.application.ports import Tenant, Viewer
 from context_api.application.requests import CreateTenant
@@ -35,6 +36,9 @@ async def create(services: Services, caller: Caller, body: CreateTenant) -> Docu
         async with services.uow.write(tenant.id) as tx:
             await tx.add_tenant(tenant.name, at)
             await tx.add_key(key)
+            there = replace(caller, tenant_id=tenant.id)
+            told = {"name": tenant.name, "owner": key.owner, "key": key.id}
+            await audit.note(tx, there, "tenant.create", tenant.id, **told)
             await tx.commit()
     return {**_shown(tenant), "key": shown_once(key, secret)}
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import JsonValue
 
+from context_api.application import audit
 from context_api.application.ports import (
     ContextLoad,
     StoredKey,
@@ -75,6 +76,7 @@ async def export(
     """
     caller.require(ADMIN)
     chosen = chosen or Exported()
+    await audit.announce(services, caller, "export", keys=chosen.keys)
     yield _line({FORMAT: {"version": FORMAT_VERSION, "exported_at": now()}})
     count = 0
     async with services.uow.read(viewer_of(caller)) as tx:
@@ -107,6 +109,9 @@ async def import_(
 ) -> Document:
     """Takes an export in and wakes those who wait for the logs to grow; see `take_in`."""
     caller.require(ADMIN)
+    chosen = chosen or Taken()
+    act = "restore" if chosen.restore else "import"
+    await audit.announce(services, caller, act, keys=chosen.keys)
     done = await take_in(services.uow, caller, lines, chosen)
     services.measures.appended(int(str(done["events"])))
     await services.wakeup.notify()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-from context_api.application import index_care
+from context_api.application import audit, index_care
 from context_api.application.index_care_source import IndexSource
 from context_api.application.services import Services
 from context_api.application.vectors import VectorIndex
@@ -44,6 +44,8 @@ async def care(services: Services, caller: Caller, action: Action, project: str 
         else:
             found = [await tx.records.project(one) for one in await tx.all_project_ids()]
             chosen = [document for document in found if document is not None]
+    if action != "verify":
+        await audit.announce(services, caller, f"index.{action}", project or "")
     reports: list[Document] = []
     for document in chosen:
         index, source = services.vectors(caller.tenant_id, str(document["id"]))

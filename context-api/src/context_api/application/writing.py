@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from context_api.application import audit
 from context_api.application.ports import Viewer, WriteTx
 from context_api.application.redacting import redact_operation, total
 from context_api.application.services import Services
@@ -222,6 +223,9 @@ async def _carry_out(
                 recorded_at=at,
             )
             seq = reached = events[-1].seq
+            if isinstance(operation.body, Erase):
+                target = f"{operation.kind.value} {operation.record_id}"
+                await audit.note(tx, caller, "record.erase", target, project=project_id, seq=seq)
         elif (head := await tx.log.head(project_id)) is not None:
             reached = head.seq
         await tx.commit()

@@ -59,6 +59,8 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
     ("POST", "/keys/{key_id}/rotate"): ADMIN,
     ("POST", "/tenants"): ROOT,
     ("GET", "/tenants"): ROOT,
+    ("GET", "/audit"): ADMIN,
+    ("POST", "/audit/verify"): ADMIN,
     ("POST", "/admin/verify"): ADMIN,
     ("POST", "/admin/rebuild"): ADMIN,
     ("POST", "/admin/index/verify"): ADMIN,

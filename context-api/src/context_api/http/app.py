@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from context_api.application.audit import Refusals
 from context_api.application.services import Services
 from context_api.http import openapi
 from context_api.http.auth import Authentication
@@ -24,6 +25,7 @@ from context_api.http.problem import on_context_error, on_http_exception, on_inv
 from context_api.http.rate_limit import RateLimits
 from context_api.http.routers import (
     admin,
+    audit,
     checkpoints,
     context,
     events,
@@ -52,6 +54,7 @@ ROUTERS = (
     events,
     keys,
     tenants,
+    audit,
     admin,
     health,
 )
@@ -104,6 +107,7 @@ def create_app(
     app.state.options = options
     app.state.metrics = metrics = Metrics()
     app.state.stopping = asyncio.Event()
+    app.state.refusals = Refusals()
     for module in routers:
         app.include_router(module.router)
     app.add_exception_handler(ContextError, on_context_error)

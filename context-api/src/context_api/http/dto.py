@@ -115,6 +115,29 @@ class ListPatterns(Paging, PatternFilter):
     """Parameters of the list of patterns."""
 
 
+OfTenant = Annotated[Id | None, Field(description="Another tenant; only for the hub's own key.")]
+
+
+class ListAudit(Paging):
+    """Parameters of the list of the audit log."""
+
+    act: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[a-z.]{1,40}$")] | None,
+        Field(description="Only one kind of act, such as `key.revoke`."),
+    ] = None
+    tenant: OfTenant = None
+
+
+class CheckAudit(Input):
+    """What the audit log is held against."""
+
+    anchor: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}:[0-9a-f]{64}$")] | None,
+        Field(description="A `head` that was kept elsewhere; without it, only the links."),
+    ] = None
+    tenant: OfTenant = None
+
+
 class OneProject(Input):
     """Names a project, or none for all that the caller may see."""
 
@@ -138,9 +161,7 @@ class ReadEvents(Input):
 class ExportQuery(Input):
     """What an export holds."""
 
-    tenant: Annotated[
-        Id | None, Field(description="Another tenant; only for the hub's own key.")
-    ] = None
+    tenant: OfTenant = None
     keys: Annotated[bool, Field(description="Also the API keys, as hashes.")] = False
     views: Annotated[bool, Field(description="A digest of every view in the last line.")] = False
 
@@ -148,9 +169,7 @@ class ExportQuery(Input):
 class ImportQuery(Input):
     """How an export is brought in."""
 
-    tenant: Annotated[
-        Id | None, Field(description="Another tenant; only for the hub's own key.")
-    ] = None
+    tenant: OfTenant = None
     keys: Annotated[bool, Field(description="Also the API keys that it holds.")] = False
     restore: Annotated[
         Literal["empty", "merge"] | None,

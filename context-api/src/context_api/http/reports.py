@@ -207,6 +207,35 @@ class KeyList(Answer):
     items: list[Key]
 
 
+class AuditEntry(Answer):
+    """Who did what; ``digest`` covers this entry and, through its place, all before it."""
+
+    seq: int
+    at: Moment
+    key_id: str
+    actor: str
+    act: str
+    target: str
+    detail: dict[str, JsonValue]
+    digest: str
+
+
+class AuditList(Answer):
+    """A page of the audit log, newest entry first."""
+
+    items: list[AuditEntry]
+    next_cursor: str | None
+
+
+class AuditVerification(Answer):
+    """Whether the audit log is whole; ``head``, kept elsewhere, anchors it."""
+
+    ok: bool
+    entries: int
+    problem: str | None
+    head: str
+
+
 class VerifiedProject(Answer):
     """The result of checking one project's log."""
 

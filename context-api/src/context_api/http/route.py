@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi.routing import APIRoute
 from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from context_api.http.access import OPEN_PATHS, SCOPES, Scope
-from context_api.http.auth import caller_of
+from context_api.application import audit
+from context_api.http.access import ADMIN, OPEN_PATHS, READ, ROOT, SCOPES, Scope
+from context_api.http.auth import caller_of, services_of
 from context_api.http.json_body import parse_json
-from memory_core.errors import InvalidJson, UnsupportedMediaType
+from memory_core.errors import ContextError, Forbidden, InvalidJson, UnsupportedMediaType
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_WATCHED: Final = frozenset({ADMIN, ROOT})
+"""Scopes whose refusals go to the audit log."""
 
 
 class JsonRequest(Request):
@@ -52,13 +58,38 @@ class HubRoute(APIRoute):
 
         async def run(request: Request) -> Response:
             request.state.route = path
-            if scope is not None:
-                caller_of(request.scope).require(scope)
-            if reads_json:
-                request = await read_json(request)
-            return await handle(request)
+            try:
+                if scope is not None:
+                    caller_of(request.scope).require(scope)
+                if reads_json:
+                    request = await read_json(request)
+                answer = await handle(request)
+            except Forbidden:
+                if scope in _WATCHED:
+                    await _note_refusal(request, path)
+                raise
+            if scope == READ and request.app.state.options.audit_reads:
+                await _note_read(request, answer)
+            return answer
 
         return run
+
+
+async def _note_refusal(request: Request, path: str) -> None:
+    """Writes down that somebody tried what is for admins; the refusal holds in any case."""
+    refusals: audit.Refusals = request.app.state.refusals
+    with suppress(ContextError):
+        caller = caller_of(request.scope)
+        await refusals.note(services_of(request.scope), caller, f"{request.method} {path}")
+
+
+async def _note_read(request: Request, answer: Response) -> None:
+    """Writes down what was read before it is answered; what cannot be written is not answered."""
+    if answer.status_code < HTTPStatus.BAD_REQUEST:
+        target = f"{request.method} {request.url.path}"
+        await audit.announce(
+            services_of(request.scope), caller_of(request.scope), audit.READ, target
+        )
 
 
 def _required_scope(path: str, methods: set[str]) -> Scope | None:

@@ -23,11 +23,12 @@ from tests.context_api.adapters.sql.filling import filled
 from tests.support.databases import OnServer
 
 TENANT_TABLES = sorted(name for name, table in metadata.tables.items() if "tenant_id" in table.c)
+CHANGEABLE = sorted({*TENANT_TABLES} - {"audit_log"})
 VIEWS = ("v_active_sessions", "v_patterns_by_usage", "v_recent_checkpoints",
          "v_privacy_audit_summary")  # fmt: skip
 SET = "SELECT set_config(%s, %s, true)"
 TRANSACTIONS = 1_000
-TENANTS = 20
+TENANTS = 64
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_a_tenant_sees_all_of_its_own_and_only_that(
     assert count(role, table) == 0
 
 
-@pytest.mark.parametrize("table", TENANT_TABLES)
+@pytest.mark.parametrize("table", CHANGEABLE)
 @pytest.mark.parametrize("change", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}"])
 def test_nobody_changes_what_is_another_s(
     shared: tuple[OnServer, Path, str, str], role: psycopg.Connection, table: str, change: str
@@ -134,6 +135,10 @@ def test_the_list_of_tenants_shows_nothing_else(
         "ALTER TABLE sessions DISABLE ROW LEVEL SECURITY",
         "DROP POLICY of_tenant ON sessions",
         "TRUNCATE sessions CASCADE",
+        "UPDATE audit_log SET actor = 'mallory'",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "ALTER TABLE audit_log DISABLE TRIGGER seal",
         "UPDATE alembic_version SET version_num = '0000'",
         "SET ROLE memctx_owner",
         "CREATE TABLE mine (id int)",

@@ -120,6 +120,20 @@ def lock_names(dialect: Dialect, tenant_id: str) -> Executable | None:
             assert_never(dialect)
 
 
+def seals_audit(dialect: Dialect) -> bool:
+    """Says whether the database itself puts an entry at the end of its chain and seals it.
+
+    Where several processes write, that saves asking for the end of the chain first.
+    """
+    match dialect:
+        case Dialect.SQLITE:
+            return False
+        case Dialect.POSTGRESQL:
+            return True
+        case _:
+            assert_never(dialect)
+
+
 def take_time(dialect: Dialect) -> Executable | None:
     """Returns the statement that lets what follows in the transaction take minutes."""
     match dialect:

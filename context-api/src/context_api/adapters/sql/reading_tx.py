@@ -10,6 +10,7 @@ from sqlalchemy import LargeBinary, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.audit import AuditReader
 from context_api.adapters.sql.keys import to_key
 from context_api.adapters.sql.loads import to_load
 from context_api.adapters.sql.log import LogReader
@@ -30,6 +31,7 @@ class SqlReadTx:
         self._connection = connection
         self._tenant_id = viewer.tenant_id
         self.log = LogReader(connection, viewer.tenant_id)
+        self.audit = AuditReader(connection, viewer.tenant_id)
         self.records = Reader(connection, viewer)
 
     async def keys(self) -> list[StoredKey]:

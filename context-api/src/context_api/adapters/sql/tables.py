@@ -360,6 +360,24 @@ privacy_audit = Table(
     _of_project(),
 )
 
+# Only ever added to: each row's digest covers the row before (context_api.domain.audit).
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _tenant(),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("act", String(40), nullable=False),
+    Column("target", String(500), nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "seq"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+    CheckConstraint("seq > 0", name="seq_positive"),
+)
+
 db_metadata = Table(
     "db_metadata",
     metadata,

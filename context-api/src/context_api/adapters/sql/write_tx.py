@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.audit import AuditWriter
 from context_api.adapters.sql.dialect import Dialect, lock_names, take_time
 from context_api.adapters.sql.failures import translating
 from context_api.adapters.sql.keys import end_key, to_key_row
@@ -37,6 +38,7 @@ class SqlWriteTx:
         self._held: dict[str, Head | None] = {}
         self._projector = Projector(connection, tenant_id, dialect)
         self.log = LogReader(connection, tenant_id)
+        self.audit = AuditWriter(connection, tenant_id, dialect)
 
     async def hold(self, project_id: str) -> None:
         """Keeps other writers of a project waiting until the commit.
