@@ -52,9 +52,10 @@ class Flaky(MemoryVectors):
         super().__init__()
         self.away = False
 
-    def wipe(self) -> None:
+    def wipe(self, *, seen: bool = False) -> None:
         self._spaces.clear()
         self._matrices.clear()
+        self.losses += seen
 
     def held(self) -> int:
         return sum(len(space) for space in self._spaces.values())
@@ -263,6 +264,26 @@ async def test_a_vector_server_that_comes_back_empty_is_filled_again(
         await one.drain()
         assert vectors.held() == database.count("chunks")
         assert (await found(one, "module_9.ex"))[1] == []
+
+
+@in_loop
+async def test_a_vector_server_that_forgot_while_nobody_looked_is_filled_again(
+    url: str, database: IndexDatabase
+) -> None:
+    vectors = Flaky()
+    async with hub(url, vectors=vectors) as one:
+        await one.save(PROJECT, TEXTS)
+        await one.drain()
+        assert await one.drain() == 0
+        vectors.wipe(seen=True)
+        assert one.push is not None
+        one.push._probed_at = -100.0
+        await one.drain()
+        assert vectors.held() == database.count("chunks")
+        vectors.wipe()
+    async with hub(url, vectors=vectors) as begun:
+        await begun.drain()
+        assert vectors.held() == database.count("chunks")
 
 
 @in_loop

@@ -52,6 +52,9 @@ class VectorIndex(Protocol):
     that is not there is empty; writing makes it.
     """
 
+    losses: int
+    """How often `check` saw that the server had forgotten what it held."""
+
     def upsert(self, space: Space, items: Sequence[VectorItem]) -> None:
         """Stores vectors under their ids, replacing what was there. Any number at once.
 

@@ -63,8 +63,10 @@ def test_a_canary_that_was_deleted_comes_back(
     chroma: ChromaVectors, chroma_server: ChromaServer
 ) -> None:
     chroma.check()
+    assert chroma.losses == 0
     httpx.delete(f"{chroma_server.url}{COLLECTIONS}/{CANARY}").raise_for_status()
     chroma.check()
+    assert chroma.losses == 1
 
 
 def test_a_canary_that_is_not_as_it_should_be_is_told_once_and_made_anew(

@@ -45,7 +45,8 @@ WHERE tenant_id = %(tenant)s AND project_id = (
                 AND d.at < now() - interval '1 day')))
         OR (%(push)s AND EXISTS (SELECT 1 FROM index_generations o
             WHERE o.tenant_id = s.tenant_id AND o.project_id = s.project_id
-            AND (o.pushed < s.revision OR o.audited_at IS NULL OR o.audited_at < %(audit_before)s)))
+            AND (o.pushed < s.revision OR o.audited_at IS NULL
+                OR o.audited_at < clock_timestamp() - make_interval(secs => %(audit_age_s)s))))
     )
     ORDER BY s.last_success_at NULLS FIRST, s.project_id
     LIMIT 1 FOR UPDATE OF s SKIP LOCKED)
@@ -135,7 +136,7 @@ class SqlLeases:
                     "dimension": dimension,
                     "format": FORMAT,
                     "push": push is not None and push.open,
-                    "audit_before": push.audit_before if push is not None else None,
+                    "audit_age_s": push.audit_age_s if push is not None else None,
                 },
             ).fetchone()
         if row is None:

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import LiteralString, NamedTuple
 
 from context_api.adapters.index.care import SqlIndexSource
@@ -18,7 +17,7 @@ from context_api.application.vectors import Space, VectorIndex, VectorItem
 from memory_core.errors import Corrupt, Unavailable
 from memory_core.recall.stored import vector_rows
 
-AUDIT_EVERY = timedelta(minutes=15)
+AUDIT_EVERY_S = 900.0
 AWAY_S = 5.0
 PROBE_EVERY_S = 10.0
 _PAGE = 256
@@ -76,7 +75,8 @@ class SqlVectorPush:
     """Sends vectors in the order of their revisions, behind a watermark of its own.
 
     While the server is away nothing else waits for it; when it is back, what it missed is sent
-    and every project is compared with it, by hash, for it may have come back with less.
+    and every project is compared with it, by hash, for it may have come back with less. So it is
+    when a worker starts, and when the server turns out to have forgotten something.
     """
 
     def __init__(self, indexes: SqlIndexes, vectors: VectorIndex) -> None:
@@ -86,7 +86,8 @@ class SqlVectorPush:
         self._away_until = 0.0
         self._probed_at = -PROBE_EVERY_S
         self._was_away = False
-        self._recovered_at: datetime | None = None
+        self._losses = vectors.losses
+        self._doubted_at = time.monotonic()
 
     @property
     def open(self) -> bool:
@@ -94,10 +95,9 @@ class SqlVectorPush:
         return time.monotonic() >= self._away_until
 
     @property
-    def audit_before(self) -> datetime:
-        """Projects last compared before this are compared again."""
-        due = datetime.now(UTC) - AUDIT_EVERY
-        return due if self._recovered_at is None else max(due, self._recovered_at)
+    def audit_age_s(self) -> float:
+        """Projects last compared longer ago than this are compared again."""
+        return min(AUDIT_EVERY_S, time.monotonic() - self._doubted_at)
 
     def probe(self) -> bool:
         """Says if the server answers rightly, which it is asked every few seconds."""
@@ -179,8 +179,9 @@ class SqlVectorPush:
             locked = lock_for(connection, claim)
             rows = connection.execute(
                 "SELECT generation FROM index_generations WHERE tenant_id = %s AND project_id = %s"
-                " AND (audited_at IS NULL OR audited_at < %s)",
-                (*locked.key, self.audit_before),
+                " AND (audited_at IS NULL"
+                " OR audited_at < clock_timestamp() - make_interval(secs => %s))",
+                (*locked.key, self.audit_age_s),
             )
             due = {row[0] for row in rows}
             return [
@@ -322,9 +323,10 @@ class SqlVectorPush:
             self._was_away = True
             self._away_until = time.monotonic() + AWAY_S
             raise
-        if self._was_away:
+        if self._was_away or self._losses != self._vectors.losses:
             self._was_away = False
-            self._recovered_at = datetime.now(UTC)
+            self._losses = self._vectors.losses
+            self._doubted_at = time.monotonic()
 
 
 def _item(row: _Changed, generation: Generation) -> VectorItem:

@@ -82,6 +82,7 @@ class ChromaVectors:
         Raises:
             InvalidInput: the URL is not one of http or https.
         """
+        self.losses = 0
         self._breaker = breaker or CircuitBreaker("Chroma")
         self._http = ChromaHttp(
             url, token=token, connect_timeout=connect_timeout, breaker=self._breaker
@@ -310,6 +311,8 @@ class ChromaVectors:
             try:
                 return self._http.call("POST", path, body, patience=self._search)
             except Gone:
+                # Nobody drops it but who found the server damaged: others may be gone with it.
+                self.losses += 1
                 self._canary = None
         raise Unavailable("the canary is deleted while it is used")
 

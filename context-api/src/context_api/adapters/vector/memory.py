@@ -23,6 +23,7 @@ class MemoryVectors:
 
     def __init__(self) -> None:
         """Makes an empty index."""
+        self.losses = 0
         self._lock = threading.Lock()
         self._spaces: dict[Space, dict[str, VectorItem]] = {}
         self._matrices: dict[Space, _Matrix] = {}
