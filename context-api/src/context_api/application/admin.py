@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from context_api.application import audit
+from context_api.application.health import cache_report
 from context_api.application.ports import Head, ReadTx, Viewer
 from context_api.application.replay import Replay
 from context_api.application.services import Services
@@ -140,5 +141,5 @@ async def status(services: Services, caller: Caller) -> Document:
         "uptime_s": round(uptime.total_seconds(), 1),
         "model": services.indexes.model_report(),
         "index": [*index],
-        "degraded": services.indexes.degraded_report(),
+        "degraded": [*services.indexes.degraded_report(), *await cache_report(services)],
     }

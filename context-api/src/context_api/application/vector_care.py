@@ -28,7 +28,7 @@ _ACTS: dict[Action, Callable[[VectorIndex, IndexSource], Document]] = {
 async def care(services: Services, caller: Caller, action: Action, project: str | None) -> Document:
     """Verifies, repairs or rebuilds the vectors of one project, or of all, one after the other.
 
-    A repair rebuilds what is damaged.
+    A repair rebuilds what is damaged, and lets what could not be embedded be tried again.
 
     Raises:
         Conflict: there is no vector server beside this hub.
@@ -60,5 +60,5 @@ def _shown(report: Document) -> Document:
         "missing", "stale", "orphans", "waiting", "asked", "unfound", "damage",
     )  # fmt: skip
     shown: Document = {name: report[name] for name in names}
-    changed = ("upserted", "deleted", "copied", "dropped")
+    changed = ("upserted", "deleted", "copied", "dropped", "retried")
     return {**shown, "changed": {name: report[name] for name in changed if name in report}}
