@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.team.hubs import own_postgres
+from tests.faults.team.hubs import Hubs, hubs_on, own_postgres
 from tests.support.servers.postgres import PostgresServer
 from tests.support.stack import Servers, Stack, running_servers, running_stack
 
@@ -31,3 +31,12 @@ def postgres() -> Iterator[PostgresServer]:
     """A server that the tests about PostgreSQL may break, and leave running and whole."""
     with own_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def hubs(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hubs]:
+    """Two API processes on one database of that server, and nothing else."""
+    with hubs_on(tmp_path_factory.mktemp("hubs"), postgres) as found:
+        found.start()
+        found.start()
+        yield found

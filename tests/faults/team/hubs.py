@@ -81,6 +81,9 @@ def hubs_on(folder: Path, server: PostgresServer, **settings: str) -> Iterator[H
         yield hubs
     finally:
         for hub in hubs.all:
+            if hub.process is not None:
+                hub.process.terminate()
+        for hub in hubs.all:
             hub.stop()
         server.drop(name)
 
@@ -124,7 +127,7 @@ class Persistent:
     client: httpx.Client
     tries: int = 0
     replayed: int = 0
-    pause_s: float = 0.02
+    pause_s: float = 0.1
 
     def post(self, path: str, body: Mapping[str, Any], patience_s: float = RECOVERY_S) -> Any:
         """Returns the document of the answer."""

@@ -13,7 +13,7 @@ import pytest
 
 from memory_core.ids import uuid7
 from tests.faults.asking import asking, log_of, made, verified
-from tests.faults.team.hubs import Hubs, Persistent, hubs_on, seeded, together
+from tests.faults.team.hubs import Hubs, Persistent, seeded, together
 from tests.support.hub import Hub
 from tests.support.proxy import Line, line_to
 from tests.support.servers.postgres import PostgresServer
@@ -36,24 +36,17 @@ def line(postgres: PostgresServer) -> Iterator[Line]:
 
 
 @pytest.fixture(scope="module")
-def hubs(
-    postgres: PostgresServer, line: Line, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Hubs]:
-    """No hub yet; they end before the line does."""
-    with hubs_on(tmp_path_factory.mktemp("line"), postgres) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def behind(hubs: Hubs, line: Line) -> Hub:
+def behind(hubs: Hubs, line: Line) -> Iterator[Hub]:
     """A hub whose every way to the server is that line."""
-    return hubs.start(port=line.port)
+    hub = hubs.start(port=line.port)
+    yield hub
+    hub.stop()
 
 
 @pytest.fixture(scope="module")
 def beside(hubs: Hubs) -> Hub:
     """A hub on the same database with a line of its own."""
-    return hubs.start()
+    return hubs.all[0]
 
 
 def write(hub: Hub, line: Line, session: str, pattern: str, done: list[Persistent]) -> None:
