@@ -30,7 +30,7 @@ def from_datetime(value: datetime) -> str:
         moved = value.astimezone(UTC)
     except OverflowError as error:
         raise InvalidTime("the time is out of range") from error
-    return moved.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moved.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def to_datetime(text: str) -> datetime:

@@ -99,10 +99,10 @@ async def hub(
     worker_id: str | None = None,
 ) -> AsyncIterator[Hub]:
     """Yields the services over a migrated database; nothing works by itself."""
-    database = open_database(url)
     pool = open_pool(libpq_url(url), size=4)
     wakeup = Wakeup()
     indexes = SqlIndexes(pool, vectors, exact_chunks=exact_chunks, memory_bytes=64 << 20)
+    database = open_database(url, asks=indexes.database)
     services = Services(
         uow=SqlUnitOfWork(database),
         wakeup=wakeup,

@@ -124,6 +124,10 @@ class MendingIndex:
         """Returns how far a project is indexed."""
         return self._run(lambda index: index.progress(project_id))
 
+    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
+        """Returns how far each of several projects is indexed."""
+        return [self.progress(project_id) for project_id in project_ids]
+
     def _run(self, act: Callable[[LocalIndex], T]) -> T:
         index = self._current()
         try:

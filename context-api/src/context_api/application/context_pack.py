@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from string import ascii_letters, digits
 from typing import cast
 
+from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
-from context_api.application.ports import ContextLoad, Records, Window
+from context_api.application.ports import ContextLoad, Recalled, Records, Window
 from context_api.application.requests import (
     CheckpointFilter,
     ContextRequest,
     PatternFilter,
     SessionFilter,
 )
-from context_api.application.searching import ask, degraded, reached, still
+from context_api.application.searching import degraded
 from context_api.application.services import Services
-from context_api.application.standing import answer_key, is_whole
-from context_api.application.viewing import project_named, viewer_of
+from context_api.application.standing import answer_key
+from context_api.application.viewing import no_project, viewer_of
 from context_api.domain.caller import READ, Caller
 from memory_core.clock import now
 from memory_core.errors import ContextError
@@ -51,21 +52,14 @@ async def build(services: Services, caller: Caller, request: ContextRequest) -> 
     """
     caller.require(READ)
 
-    async def look() -> list[Document]:
-        async with services.uow.glance(viewer_of(caller)) as records:
-            return await _projects(records, request.project)
-
+    records = services.uow.recalled(viewer_of(caller))
     moment = services.caches.moment()
-    projects = await look()
+    projects = await _projects(records, request.project)
     asked = request.model_dump(mode="json", exclude={"project"})
     key = answer_key("context", services, caller, projects, asked=asked, moment=moment)
 
     async def compute() -> Computed:
-        standing = await reached(services, caller.tenant_id, projects)
-        document, answer = await _made(services, caller, request, projects, moment)
-        document |= degraded(services, answer, standing)
-        lasting = is_whole(standing, answer) and standing.is_complete
-        return Computed(document, lasting and await still(services, caller, standing, look))
+        return await _made(services, caller, request, projects, moment)
 
     made = await services.caches.answer(key, compute)
     recall_id = uuid7()
@@ -78,10 +72,11 @@ async def build(services: Services, caller: Caller, request: ContextRequest) -> 
     }
 
 
-async def _projects(records: Records, name: str) -> list[Document]:
+async def _projects(records: Recalled, name: str) -> list[Document]:
     """Returns the project and the shared one, if it is there."""
-    project = await project_named(records, name)
-    shared = await records.project(SHARED_PROJECT)
+    project, shared = await records.look([name, SHARED_PROJECT])
+    if project is None:
+        raise no_project(name)
     return [project, *([shared] if shared else [])]
 
 
@@ -91,11 +86,12 @@ async def _made(
     request: ContextRequest,
     projects: Sequence[Document],
     moment: str,
-) -> tuple[Document, recall.Answer]:
-    """Returns the pack with what of it is never shown, and the answer it rests on."""
+) -> Computed:
+    """Returns the pack with what of it is never shown."""
     async with services.uow.read(viewer_of(caller)) as tx:
         notes = await _standing(tx.records, request, projects)
-    answer = await _answers(services, caller, request, projects, moment)
+    asked = await _asked(services, caller, request, projects, moment)
+    answer = asked.answer
     hits = [
         _note(hit.ref, hit.document, Reason.ANSWER, hit.score, hit.span[0]) for hit in answer.hits
     ]
@@ -116,8 +112,9 @@ async def _made(
         "tokens_used": packed.tokens_used,
         "budget_tokens": request.budget_tokens,
         "nothing_relevant": not packed.notes or (bool(request.query.strip()) and not hits),
+        **degraded(services, answer, asked.standing),
     }
-    return document, answer
+    return Computed(document, asked.lasting)
 
 
 def _new_nonce() -> str:
@@ -187,16 +184,17 @@ def _quality(lesson: Document) -> float:
     return sum(value for value in (score, confidence) if isinstance(value, float | int))
 
 
-async def _answers(
+async def _asked(
     services: Services,
     caller: Caller,
     request: ContextRequest,
     projects: Sequence[Document],
     moment: str,
-) -> recall.Answer:
+) -> Asked:
     return await ask(
         services,
         caller,
+        projects,
         recall.SearchRequest(
             query=request.query,
             scopes=[

@@ -313,6 +313,22 @@ class ReadTx(Protocol):
         """Yields every stored document of a kind, also deleted ones."""
 
 
+class Recalled(RecordSource, Protocol):
+    """The rows that recall needs, by the fastest way there is. Each call is one moment."""
+
+    def projects(self, names: Sequence[str]) -> list[Document | None]:
+        """Returns each visible project by id or slug, None where there is none. From threads."""
+        ...
+
+    async def look(self, names: Sequence[str]) -> list[Document | None]:
+        """Returns what `projects` does, to a caller on the event loop."""
+        ...
+
+    async def look_around(self, limit: int) -> list[Document]:
+        """Returns the visible projects, newest first."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """Opens transactions."""
 
@@ -325,8 +341,8 @@ class UnitOfWork(Protocol):
     def glance(self, viewer: Viewer) -> AbstractAsyncContextManager[Records]:
         """Opens a read transaction for a few rows by their keys; nothing else may be awaited."""
 
-    def recalled(self, viewer: Viewer) -> RecordSource:
-        """Returns the records for recall, which asks from a thread, as ``viewer`` sees them."""
+    def recalled(self, viewer: Viewer) -> Recalled:
+        """Returns the records for recall, as ``viewer`` sees them."""
 
     async def find_key(self, key_id: str) -> StoredKey | None:
         """Returns an API key by its public id, whichever tenant it belongs to."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from context_api.application import query_vectors
+from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
-from context_api.application.indexing import reach
-from context_api.application.ports import Records, Window
+from context_api.application.ports import Recalled
 from context_api.application.requests import MAX_PROJECTS, SearchRequest
 from context_api.application.services import Services
-from context_api.application.standing import Standing, answer_key, is_whole, standing_of
-from context_api.application.viewing import project_named, viewer_of
+from context_api.application.standing import Standing, answer_key
+from context_api.application.viewing import no_project, viewer_of
 from context_api.domain.caller import READ, Caller
 from memory_core.errors import InvalidInput
 from memory_core.recall import pipeline as recall
@@ -38,32 +36,31 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
     if request.as_of is not None and len(request.projects) != 1:
         raise InvalidInput("as_of is a position in one project's log; name exactly one project")
 
-    async def look() -> list[Document]:
-        async with services.uow.glance(viewer_of(caller)) as records:
-            return await scope_of(records, request.projects)
-
     moment = services.caches.moment()
-    projects = await look()
+    projects = await scope_of(services.uow.recalled(viewer_of(caller)), request.projects)
     asked = request.model_dump(mode="json", exclude={"projects", "explain"})
     key = answer_key("search", services, caller, projects, asked=asked, moment=moment)
 
     async def compute() -> Computed:
-        standing = await reached(services, caller.tenant_id, projects)
-        answer = await ask(services, caller, _question(services, caller, request, standing, moment))
-        document = _document(services, answer, standing, explain=request.explain)
-        lasting = not request.explain and is_whole(standing, answer) and standing.is_complete
-        return Computed(document, lasting and await still(services, caller, standing, look))
+        question = _question(services, caller, request, projects, moment)
+        made = await ask(services, caller, projects, question, keep=not request.explain)
+        document = _document(services, made, explain=request.explain)
+        return Computed(document, made.lasting)
 
     document = await services.caches.answer(None if request.explain else key, compute)
     return {**document, "took_ms": round(1e3 * (time.perf_counter() - started), 2)}
 
 
 def _question(
-    services: Services, caller: Caller, request: SearchRequest, standing: Standing, moment: str
+    services: Services,
+    caller: Caller,
+    request: SearchRequest,
+    projects: Sequence[Document],
+    moment: str,
 ) -> recall.SearchRequest:
     return recall.SearchRequest(
         query=request.query,
-        scopes=[recall.Scope(position.project_id) for position in standing.positions],
+        scopes=[recall.Scope(str(project["id"])) for project in projects],
         chosen=RecordFilter(
             kinds=frozenset(request.kinds),
             tags=frozenset(request.tags),
@@ -80,9 +77,8 @@ def _question(
     )
 
 
-def _document(
-    services: Services, answer: recall.Answer, standing: Standing, *, explain: bool
-) -> Document:
+def _document(services: Services, asked: Asked, *, explain: bool) -> Document:
+    answer, standing = asked.answer, asked.standing
     return {
         "hits": [_shown(hit) for hit in answer.hits],
         "nothing_relevant": answer.nothing_relevant,
@@ -93,50 +89,20 @@ def _document(
     }
 
 
-async def ask(services: Services, caller: Caller, request: recall.SearchRequest) -> recall.Answer:
-    """Runs recall in a thread."""
-    records = services.uow.recalled(viewer_of(caller))
-    store = services.indexes.of(caller.tenant_id)
-    embedder = services.indexes.embedder
-    wanted = await query_vectors.fetch(services.caches, embedder, caller.tenant_id, request.query)
-    answer = await asyncio.to_thread(
-        recall.search,
-        request,
-        lexical=store,
-        dense=store,
-        records=records,
-        embedder=embedder,
-    )
-    if wanted:
-        await query_vectors.share(services.caches, embedder, caller.tenant_id, request.query)
-    return answer
+async def scope_of(records: Recalled, names: Sequence[str]) -> list[Document]:
+    """Returns the projects to search: those named, else all that the caller may see.
 
-
-async def still(
-    services: Services,
-    caller: Caller,
-    standing: Standing,
-    look: Callable[[], Awaitable[Sequence[Document]]],
-) -> bool:
-    """Says if everything stands as it did, so that what was read meanwhile is of that moment."""
-    return standing == await standing_of(services, caller.tenant_id, await look())
-
-
-async def reached(services: Services, tenant_id: str, projects: Sequence[Document]) -> Standing:
-    """Returns where ``projects`` stand, after indexing the words that were missing."""
-    standing = await standing_of(services, tenant_id, projects)
-    if standing.needs_words:
-        await reach(services, tenant_id, projects)
-        standing = await standing_of(services, tenant_id, projects)
-    return standing
-
-
-async def scope_of(records: Records, names: Sequence[str]) -> list[Document]:
-    """Returns the projects to search: those named, else all that the caller may see."""
-    if names:
-        found = [await project_named(records, name) for name in names]
-        return list({str(project["id"]): project for project in found}.values())
-    return await records.projects(slug=None, remote=None, window=Window(limit=MAX_PROJECTS))
+    Raises:
+        ProjectNotFound: one of ``names`` is not there for the caller.
+    """
+    if not names:
+        return await records.look_around(MAX_PROJECTS)
+    found = {}
+    for name, project in zip(names, await records.look(names), strict=True):
+        if project is None:
+            raise no_project(name)
+        found[str(project["id"])] = project
+    return list(found.values())
 
 
 def degraded(services: Services, answer: recall.Answer, standing: Standing) -> Document:

@@ -7,7 +7,6 @@ and an answer that is there is better than what an index that lags behind would 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,18 +75,19 @@ class Standing:
         )
 
 
-async def standing_of(services: Services, tenant_id: str, projects: Sequence[Document]) -> Standing:
-    """Returns where the logs of ``projects``, as just read, and their indexes stand."""
-    model = _model(services)
-    store = services.indexes.of(tenant_id)
+def standing_of(services: Services, tenant_id: str, projects: Sequence[Document]) -> Standing:
+    """Returns where the logs of ``projects``, as just read, and their indexes stand.
+
+    For threads.
+    """
     ids = [str(project["id"]) for project in projects]
-    progress = await asyncio.to_thread(lambda: [store.progress(identity) for identity in ids])
+    progress = services.indexes.of(tenant_id).progress_of(ids)
     return Standing(
         positions=tuple(
             Position(identity, str(project["epoch"]), int(str(project["head"])), reached)
             for identity, project, reached in zip(ids, projects, progress, strict=True)
         ),
-        model=model,
+        model=_model(services),
     )
 
 

@@ -28,8 +28,13 @@ async def project_named(records: Records, name: str) -> Document:
     """
     project = await records.project(name)
     if project is None:
-        raise ProjectNotFound(f"there is no project {name!r}")
+        raise no_project(name)
     return project
+
+
+def no_project(name: str) -> ProjectNotFound:
+    """Returns the error for a name that is nobody's, or not for the caller to see."""
+    return ProjectNotFound(f"there is no project {name!r}")
 
 
 def window_of(page: Page) -> Window:

@@ -49,7 +49,7 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
     async with AsyncExitStack() as stack:
         parts = await _open_indexes(settings, stack)
         wakeup = Wakeup()
-        database, revision = await _database(settings, wakeup, stack)
+        database, revision = await _database(settings, parts, wakeup, stack)
         load = loader or ModelLoader(settings)
         indexes = Indexes(stores=parts.stores, load_embedder=lambda: CachedQueries(load()))
         await asyncio.to_thread(indexes.try_embedder)
@@ -88,10 +88,12 @@ async def _open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts
 
 
 async def _database(
-    settings: Settings, wakeup: Wakeup, stack: AsyncExitStack
+    settings: Settings, parts: IndexParts, wakeup: Wakeup, stack: AsyncExitStack
 ) -> tuple[Database, str]:
     """Returns the database that the settings name, checked, and its revision."""
-    database = open_database(settings.database, synchronous=settings.sqlite_synchronous)
+    database = open_database(
+        settings.database, synchronous=settings.sqlite_synchronous, asks=parts.asks
+    )
     stack.push_async_callback(database.dispose)
     revision = await check_revision(database)
     await database.check()

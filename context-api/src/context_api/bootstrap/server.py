@@ -27,8 +27,8 @@ from context_api.worker.warming import warm
 
 MIB = 1024 * 1024
 
-INDEX_CONNECTIONS = 6
-"""A search takes one for a query, a worker two or three; PostgreSQL has a hundred by default."""
+INDEX_CONNECTIONS = 8
+"""A search takes one at a time, a worker two or three; PostgreSQL has a hundred by default."""
 
 
 async def open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts:
@@ -60,7 +60,7 @@ async def open_indexes(settings: Settings, stack: AsyncExitStack) -> IndexParts:
             found.append(warm(services))
         return found
 
-    return IndexParts(indexes, jobs, _cared_for(indexes, vectors))
+    return IndexParts(indexes, jobs, _cared_for(indexes, vectors), indexes.database)
 
 
 def _cared_for(

@@ -203,7 +203,6 @@ def _client(url: str) -> Client:
         # The second form of the protocol needs no commands to begin, which an ACL may forbid.
         "protocol": 2,
         "driver_info": None,
-        "socket_timeout": TRIAL_S,
         "socket_connect_timeout": TRIAL_S,
         # One more than the calls at a time, for the trial.
         "max_connections": CONNECTIONS + 1,

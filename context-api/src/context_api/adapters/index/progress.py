@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
-from context_api.adapters.index.database import ANSWER_S, Database
+from context_api.adapters.index.database import Database
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.state import Model
 from memory_core.recall.ports import Progress
@@ -15,7 +16,11 @@ from memory_core.recall.stored import FORMAT
 _REMEMBERED = 10_000
 
 _POSITION: LiteralString = """
-SELECT applied_seq, changes, format FROM index_state WHERE tenant_id = %s AND project_id = %s
+SELECT applied_seq, changes FROM index_state WHERE tenant_id = %s AND project_id = %s
+"""
+_POSITIONS = """
+SELECT project_id, changes, format FROM index_state
+WHERE tenant_id = %(tenant)s AND project_id = ANY(%(projects)s::uuid[])
 """
 # Of the model in use, else of the newest that is asked; without any, all chunks wait.
 _GENERATION: LiteralString = """
@@ -60,21 +65,31 @@ class ProgressCounter:
         self._counted: OrderedDict[tuple[str, str], _Counted] = OrderedDict()
         self._sharing = threading.Lock()
 
-    def progress(self, tenant_id: str, project_id: str) -> Progress:
-        """Returns how far a project is indexed.
+    def progress_of(self, tenant_id: str, project_ids: Sequence[str]) -> list[Progress]:
+        """Returns how far each of several projects is indexed.
 
         Raises:
             Busy, Unavailable: the database does not answer.
         """
-        key = (tenant_id, project_id)
-        rows = self._database.ask(tenant_id, _POSITION, key, limit_s=ANSWER_S)
+        if not project_ids:
+            return []
+        asked = {"tenant": tenant_id, "projects": [*project_ids]}
+        (rows,) = self._database.ask_all(tenant_id, [(_POSITIONS, asked)])
         # What an older release has built is emptied by the first batch.
-        if not rows or rows[0][2] < FORMAT:
-            return Progress()
+        changes = {project: changes for project, changes, form in rows if form >= FORMAT}
+        return [
+            self._known((tenant_id, project), changes[project])
+            if project in changes
+            else Progress()
+            for project in project_ids
+        ]
+
+    def _known(self, key: tuple[str, str], changes: int) -> Progress:
+        """Returns how far a project was after so many ``changes``, or now if that is not known."""
         model = self._model.current
         with self._sharing:
             known = self._counted.get(key)
-        if known is not None and known.changes == rows[0][1] and known.model == model:
+        if known is not None and known.changes == changes and known.model == model:
             return known.progress
         counted = self._count(key, model)
         with self._sharing:
@@ -87,7 +102,7 @@ class ProgressCounter:
     def _count(self, key: tuple[str, str], model: Model | None) -> _Counted:
         with self._database.snapshot(key[0]) as connection:
             run = connection.execute
-            position = run(_POSITION, key).fetchone() or (0, 0, 0)
+            position = run(_POSITION, key).fetchone() or (0, 0)
             upto, changes = int(position[0]), int(position[1])
             generation = run(_GENERATION, (*key, *(model or ("", 0)))).fetchone()
             if generation is None:

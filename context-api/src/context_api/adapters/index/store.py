@@ -142,7 +142,15 @@ class SqlIndexStore:
         Raises:
             Busy, Unavailable: the database does not answer.
         """
-        return self._indexes.counter.progress(self._tenant_id, project_id)
+        return self._indexes.counter.progress_of(self._tenant_id, [project_id])[0]
+
+    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
+        """Returns how far each of several projects is indexed.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        return self._indexes.counter.progress_of(self._tenant_id, project_ids)
 
     def apply(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -10,8 +10,7 @@ from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql.dialect import Dialect
-from context_api.application.ports import Viewer
-from memory_core.recall.ports import RecordSource
+from context_api.application.ports import Recalled, Viewer
 
 
 class Executes(Protocol):
@@ -20,6 +19,19 @@ class Executes(Protocol):
     async def execute(self, statement: Executable, /) -> CursorResult[Any]:
         """Runs a statement and returns its rows."""
         ...
+
+
+class Asks(Protocol):
+    """A driver that answers several queries at one moment, in one round trip."""
+
+    def ask_all(
+        self, tenant_id: str, queries: Sequence[tuple[str, Mapping[str, object]]]
+    ) -> list[list[tuple[Any, ...]]]:
+        """Returns the rows of each query as a tenant sees them; ids and times as text.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
 
 
 class Database(Protocol):
@@ -47,8 +59,8 @@ class Database(Protocol):
     def of_everyone(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view on what belongs to no tenant, and on the list of tenants."""
 
-    def recalled(self, viewer: Viewer) -> RecordSource:
-        """Returns the records as recall's thread reads them, as ``viewer``."""
+    def recalled(self, viewer: Viewer) -> Recalled:
+        """Returns the records as recall reads them, as ``viewer``."""
 
     async def alive(self) -> None:
         """Asks whether the database answers, also while every connection is in use.

@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import Insert
 from memory_core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from context_api.adapters.sql.database import Database
+    from context_api.adapters.sql.database import Asks, Database
 
 
 class Dialect(enum.Enum):
@@ -46,8 +46,10 @@ def url_of_file(path: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
-def open_database(url: str, *, synchronous: str = "NORMAL") -> Database:
-    """Returns the database of a URL, opened by its first use; ``synchronous`` is for SQLite.
+def open_database(url: str, *, synchronous: str = "NORMAL", asks: Asks | None = None) -> Database:
+    """Returns the database of a URL, opened by its first use.
+
+    ``synchronous`` is for SQLite, ``asks`` reads for recall where the database is a server.
 
     Raises:
         InvalidInput: the URL names a database that is not supported.
@@ -63,7 +65,7 @@ def open_database(url: str, *, synchronous: str = "NORMAL") -> Database:
                 PostgresDatabase,
             )
 
-            return PostgresDatabase(url)
+            return PostgresDatabase(url, asks)
 
 
 @cache

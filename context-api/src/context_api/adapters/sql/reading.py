@@ -39,7 +39,7 @@ class Reader:
         """Returns a record of the viewer's projects also if it is deleted or hidden."""
         table = t.RECORD_TABLES[kind]
         column = "id" if kind is Kind.PROJECT else "project_id"
-        statement = _select(kind).where(
+        statement = select_kind(kind).where(
             of_viewer(table, self._viewer, column), table.c.id == record_id
         )
         found = await self._documents(statement)
@@ -56,7 +56,7 @@ class Reader:
         for kind, ids in by_kind.items():
             table = t.RECORD_TABLES[kind]
             for start in range(0, len(ids), _IN_CHUNK):
-                statement = _select(kind).where(
+                statement = select_kind(kind).where(
                     visible(kind, self._viewer), table.c.id.in_(ids[start : start + _IN_CHUNK])
                 )
                 if chosen is not None:
@@ -73,7 +73,7 @@ class Reader:
         except InvalidId:
             named = table.c.slug == name
         found = await self._documents(
-            _select(Kind.PROJECT).where(visible(Kind.PROJECT, self._viewer), named)
+            select_kind(Kind.PROJECT).where(visible(Kind.PROJECT, self._viewer), named)
         )
         return found[0] if found else None
 
@@ -82,7 +82,7 @@ class Reader:
     ) -> list[Document]:
         """Returns visible projects, newest first."""
         table, remotes = t.projects, t.project_remotes
-        statement = _select(Kind.PROJECT).where(visible(Kind.PROJECT, self._viewer))
+        statement = select_kind(Kind.PROJECT).where(visible(Kind.PROJECT, self._viewer))
         if slug:
             statement = statement.where(table.c.slug == slug)
         if remote:
@@ -90,12 +90,12 @@ class Reader:
                 remotes.c.tenant_id == self._viewer.tenant_id, remotes.c.remote == remote
             )
             statement = statement.where(table.c.id.in_(having))
-        return await self._documents(_windowed(statement, Kind.PROJECT, window))
+        return await self._documents(windowed(statement, Kind.PROJECT, window))
 
     async def sessions(self, chosen: SessionFilter, window: Window) -> list[Document]:
         """Returns visible sessions, newest first; deleted ones if asked for by status."""
         table, tags = t.sessions, t.session_tags
-        statement = _select(Kind.SESSION)
+        statement = select_kind(Kind.SESSION)
         if chosen.status is SessionStatus.DELETED:
             statement = statement.where(
                 of_viewer(table, self._viewer),
@@ -122,7 +122,7 @@ class Reader:
     async def checkpoints(self, chosen: CheckpointFilter, window: Window) -> list[Document]:
         """Returns visible checkpoints, newest first."""
         table = t.checkpoints
-        statement = _select(Kind.CHECKPOINT).where(visible(Kind.CHECKPOINT, self._viewer))
+        statement = select_kind(Kind.CHECKPOINT).where(visible(Kind.CHECKPOINT, self._viewer))
         if chosen.session_id is not None:
             statement = statement.where(table.c.session_id == chosen.session_id)
         if chosen.since is not None:
@@ -134,7 +134,7 @@ class Reader:
     async def patterns(self, chosen: PatternFilter, window: Window) -> list[Document]:
         """Returns visible patterns, newest first."""
         table, tags = t.patterns, t.pattern_tags
-        statement = _select(Kind.PATTERN).where(visible(Kind.PATTERN, self._viewer))
+        statement = select_kind(Kind.PATTERN).where(visible(Kind.PATTERN, self._viewer))
         if chosen.type is not None:
             statement = statement.where(table.c.pattern_type == chosen.type.value)
         if chosen.tag is not None:
@@ -154,7 +154,7 @@ class Reader:
         """Returns a visible session's messages after a position, in order."""
         table = t.messages
         return await self._documents(
-            _select(Kind.MESSAGE)
+            select_kind(Kind.MESSAGE)
             .where(
                 visible(Kind.MESSAGE, self._viewer),
                 table.c.session_id == session_id,
@@ -189,7 +189,7 @@ class Reader:
     async def conflicts(self, project_id: str | None) -> list[Document]:
         """Returns open conflicts, newest first."""
         table = t.conflicts
-        statement = _select(Kind.CONFLICT).where(
+        statement = select_kind(Kind.CONFLICT).where(
             visible(Kind.CONFLICT, self._viewer), table.c.resolution.is_(None)
         )
         if project_id is not None:
@@ -216,7 +216,7 @@ class Reader:
     ) -> list[Document]:
         if project_id is not None:
             statement = statement.where(t.RECORD_TABLES[kind].c.project_id == project_id)
-        return await self._documents(_windowed(statement, kind, window))
+        return await self._documents(windowed(statement, kind, window))
 
     async def _documents(self, statement: Select[Any]) -> list[Document]:
         rows = await self._connection.execute(statement)
@@ -226,7 +226,7 @@ class Reader:
 
 
 @cache
-def _select(kind: Kind) -> Select[Any]:
+def select_kind(kind: Kind) -> Select[Any]:
     """Selects what the REST API shows of a kind; project names come with the rows."""
     table = t.RECORD_TABLES[kind]
     columns: list[Any] = [table.c[name] for name in document_columns(kind)]
@@ -243,7 +243,8 @@ def _select(kind: Kind) -> Select[Any]:
     )
 
 
-def _windowed(statement: Select[Any], kind: Kind, window: Window) -> Select[Any]:
+def windowed(statement: Select[Any], kind: Kind, window: Window) -> Select[Any]:
+    """Returns the part of a list, newest first, that a window asks for."""
     table = t.RECORD_TABLES[kind]
     if window.before is not None:
         created_at, identity = window.before

@@ -13,8 +13,7 @@ from context_api.adapters.sql.keys import to_key
 from context_api.adapters.sql.reading import Reader
 from context_api.adapters.sql.reading_tx import SqlReadTx
 from context_api.adapters.sql.write_tx import SqlWriteTx
-from context_api.application.ports import StoredKey, Viewer
-from memory_core.recall.ports import RecordSource
+from context_api.application.ports import Recalled, StoredKey, Viewer
 
 
 class SqlUnitOfWork:
@@ -56,8 +55,8 @@ class SqlUnitOfWork:
         async with self._database.glancing(viewer.tenant_id) as connection:
             yield Reader(connection, viewer)
 
-    def recalled(self, viewer: Viewer) -> RecordSource:
-        """Returns the records as recall's thread reads them, as ``viewer``."""
+    def recalled(self, viewer: Viewer) -> Recalled:
+        """Returns the records as recall reads them, as ``viewer``."""
         return self._database.recalled(viewer)
 
     async def find_key(self, key_id: str) -> StoredKey | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -17,22 +16,22 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from context_api.adapters.sql.database import Asks
 from context_api.adapters.sql.dialect import Dialect
 from context_api.adapters.sql.dialects.postgresql_checks import check_server
+from context_api.adapters.sql.dialects.postgresql_recalled import RecalledAsked
 from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
 from context_api.adapters.sql.libpq import libpq_url
-from context_api.adapters.sql.reading import Reader
 from context_api.application.ports import Viewer
 from memory_core.errors import NotFound, Unavailable
-from memory_core.recall.ports import RecordFilter
-from memory_core.records import Document, Ref
 
 # Two pools, so that writers who wait for one project's log never keep readers from theirs. A
-# server of few cores does not do more with more connections. With the pulse and the six of the
-# index, four API processes and a worker stay below the 100 that PostgreSQL allows by default.
+# server of few cores does not do more with more connections. With the pulse and the eight of
+# recall and index, four API processes and a worker stay below the 100 that PostgreSQL allows by
+# default.
 WRITERS = 4
-READERS = 8
+READERS = 6
 # A server that does not answer is told to the client within two seconds (`Pulse` sees to what
 # is under way already); waiting for a connection that others hold ends a little earlier.
 POOL_WAIT_S = 1.5
@@ -41,7 +40,6 @@ ACQUIRE_S = 1.8
 RECYCLE_S = 1800
 # The last net, should even the pulse fail: longer than the server's own limit.
 STATEMENT_NET_S = 10.0
-RECALL_S = 10.0
 
 SERVER_SETTINGS = {
     "application_name": "memctx",
@@ -67,7 +65,9 @@ class PostgresDatabase:
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, asks: Asks | None = None) -> None:
+        """Connects with the first use; ``asks`` reads what recall needs."""
+        self._asks = asks
         connect = partial(_connect, libpq_url(url))
         self._writers = _engine(connect, WRITERS)
         self._readers = _engine(connect, READERS)
@@ -125,9 +125,11 @@ class PostgresDatabase:
             raise translated(error) from error
         return connection
 
-    def recalled(self, viewer: Viewer) -> RecalledOnLoop:
-        """Returns the records as recall's thread reads them, as ``viewer``."""
-        return RecalledOnLoop(self, viewer)
+    def recalled(self, viewer: Viewer) -> RecalledAsked:
+        """Returns the records as recall reads them, as ``viewer``."""
+        if self._asks is None:
+            raise Unavailable("this process was opened without a way to search")
+        return RecalledAsked(self._asks, viewer)
 
     async def alive(self) -> None:
         """Asks the server on the pulse's connection, which is never lent to a request."""
@@ -154,32 +156,6 @@ class PostgresDatabase:
         """Closes every connection."""
         await self._readers.dispose()
         await self._writers.dispose()
-
-
-class RecalledOnLoop:
-    """The store as recall sees it: asked from recall's thread, read on the event loop."""
-
-    def __init__(self, database: PostgresDatabase, viewer: Viewer) -> None:
-        self._database = database
-        self._viewer = viewer
-        self._loop = asyncio.get_running_loop()
-
-    def load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
-        """Returns the documents of those ``refs`` that are visible and pass the filter.
-
-        Raises:
-            Busy, Unavailable, Corrupt: the database cannot be read.
-        """
-        asked = asyncio.run_coroutine_threadsafe(self._load(refs, chosen), self._loop)
-        try:
-            return asked.result(RECALL_S)
-        except FutureTimeout as error:
-            asked.cancel()
-            raise Unavailable("the database does not answer") from error
-
-    async def _load(self, refs: Sequence[Ref], chosen: RecordFilter) -> Mapping[Ref, Document]:
-        async with self._database.reading(self._viewer.tenant_id) as connection:
-            return await Reader(connection, self._viewer).many(refs, chosen)
 
 
 async def _connect(address: str) -> asyncpg.Connection:
