@@ -16,7 +16,11 @@ class Variable(NamedTuple):
 VARIABLES = (
     Variable("POSTGRES_PASSWORD", "", "PostgreSQL's superuser, used inside its container only."),
     Variable("POSTGRES_OWNER_PASSWORD", "", "memctx_owner: owns the tables and migrates them."),
-    Variable("POSTGRES_APP_PASSWORD", "", "memctx_app: API and workers, under row-level security."),
+    Variable("POSTGRES_APP_PASSWORD", "", "memctx_app: the API, under row-level security."),
+    Variable("POSTGRES_WORKER_PASSWORD", "", "memctx_worker: indexes, and reads no API key."),
+    Variable(
+        "POSTGRES_AUDITOR_PASSWORD", "", "memctx_auditor: reads the audit log; empty: no such role."
+    ),
     Variable("REDIS_PASSWORD", "", "memctx: Redis' only user."),
     Variable(
         "POSTGRES_REPLICA_PASSWORD", "", "memctx_replica, with docker-compose.replica.yml only."

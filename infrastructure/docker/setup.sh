@@ -56,7 +56,7 @@ write_docker_env() {
   local added='' name value given replica=
   case $(compose_files) in *replica*) replica=POSTGRES_REPLICA_PASSWORD ;; esac
   for name in MEMCTX_API_KEY POSTGRES_PASSWORD POSTGRES_OWNER_PASSWORD POSTGRES_APP_PASSWORD \
-    REDIS_PASSWORD MEMCTX_CACHE_SECRET MEMCTX_PORT MEMCTX_URL HUB_CPUS $replica; do
+    POSTGRES_WORKER_PASSWORD REDIS_PASSWORD MEMCTX_CACHE_SECRET MEMCTX_PORT MEMCTX_URL HUB_CPUS $replica; do
     given=$(env_value "$name")
     if [ -n "$given" ]; then
       check_secret "$name" "$given"

@@ -27,6 +27,7 @@ SECRETS = {
     "POSTGRES_PASSWORD": "superuser-of-the-tests",
     "POSTGRES_OWNER_PASSWORD": "owner-of-the-tests",
     "POSTGRES_APP_PASSWORD": "app-of-the-tests",
+    "POSTGRES_WORKER_PASSWORD": "worker-of-the-tests",
     "REDIS_PASSWORD": "redis-of-the-tests",
     "MEMCTX_CACHE_SECRET": "cache-of-the-tests",
     "MEMCTX_API_KEY": "mctx_0123456789ab_" + "k" * 43,

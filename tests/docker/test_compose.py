@@ -146,7 +146,8 @@ def test_each_secret_reaches_only_who_needs_it() -> None:
     assert holders == {
         "POSTGRES_PASSWORD": {"postgres"},
         "POSTGRES_OWNER_PASSWORD": {"postgres", "migrate"},
-        "POSTGRES_APP_PASSWORD": {"postgres", "api", "worker"},
+        "POSTGRES_APP_PASSWORD": {"postgres", "api"},
+        "POSTGRES_WORKER_PASSWORD": {"postgres", "worker"},
         "REDIS_PASSWORD": {"redis", "api", "worker"},
         "MEMCTX_CACHE_SECRET": {"api", "worker"},
         "MEMCTX_API_KEY": {"api"},

@@ -177,10 +177,19 @@ def test_the_hubs_role_owns_nothing_and_passes_by_nothing(stack: Stack) -> None:
         " WHERE rolname LIKE 'memctx%' ORDER BY 1"
     )
     said = stack.inside("postgres", "psql", "-U", "postgres", "-d", "memctx", "-tAc", query)
-    assert said.split() == ["memctx_app|f|f|f|f", "memctx_owner|f|f|f|f"]
-    owned = "SELECT count(*) FROM pg_class WHERE relowner = 'memctx_app'::regrole"
+    roles = ("memctx_app", "memctx_owner", "memctx_worker")
+    assert said.split() == [f"{role}|f|f|f|f" for role in roles]
+    owned = (
+        "SELECT count(*) FROM pg_class WHERE relowner <> ALL ('{memctx_owner,postgres}'::regrole[])"
+    )
     said = stack.inside("postgres", "psql", "-U", "postgres", "-d", "memctx", "-tAc", owned)
     assert said.split() == ["0"]
+    key = "SELECT has_table_privilege('memctx_worker', 'api_keys', 'SELECT')"
+    said = stack.inside("postgres", "psql", "-U", "postgres", "-d", "memctx", "-tAc", key)
+    assert said.split() == ["f"]
+    used = "SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE 'memctx%' ORDER BY 1"
+    said = stack.inside("postgres", "psql", "-U", "postgres", "-d", "memctx", "-tAc", used)
+    assert said.split() == ["memctx_app", "memctx_worker"]
 
 
 @pytest.mark.parametrize("service", ["api", "worker"])

@@ -22,10 +22,13 @@ ROUTES = list(reference.routes(openapi_document()))
 # Variables that are read by something else than the hub's settings, and by what.
 OTHER_VARIABLES = {
     "MEMCTX_ALLOW_HTTP": "the command line",
+    "MEMCTX_APP_PASSWORD": "the migrations",
+    "MEMCTX_AUDITOR_PASSWORD": "the migrations",
     "MEMCTX_CA_FILE": "the command line",
     "MEMCTX_PROJECT": "the command line",
     "MEMCTX_URL": "the command line",
     "MEMCTX_TEST_DATA": "the tests",
+    "MEMCTX_WORKER_PASSWORD": "the migrations",
 }
 
 

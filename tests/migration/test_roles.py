@@ -81,3 +81,82 @@ def test_a_server_that_is_not_there(served: Served) -> None:
     assert refused.returncode == 1
     assert PASSWORD not in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
+INDEX = {
+    "index_state", "index_generations", "index_units", "chunks", "chunk_states", "chunk_vectors",
+    "index_dead",
+}  # fmt: skip
+RECORDS = {
+    "tenants", "projects", "project_remotes", "events", "sessions", "messages", "checkpoints",
+    "patterns", "session_tags", "pattern_tags", "conflicts",
+}  # fmt: skip
+KEPT_BY_THE_API = {"api_keys", "context_loads", "privacy_audit"}
+SCHEMA = {"alembic_version", "db_metadata"}
+REPORTS = {"v_active_sessions", "v_patterns_by_usage", "v_recent_checkpoints"}
+SUMMARY = {"privacy_audit", "v_privacy_audit_summary"}
+
+MATRIX: dict[str, dict[str, set[str]]] = {
+    "memctx_app": {
+        "SELECT": RECORDS | INDEX | KEPT_BY_THE_API | SCHEMA | REPORTS | SUMMARY | {"audit_log"},
+        "INSERT": RECORDS | INDEX | KEPT_BY_THE_API | {"audit_log"},
+        "UPDATE": RECORDS | INDEX | KEPT_BY_THE_API,
+        "DELETE": RECORDS | INDEX | KEPT_BY_THE_API,
+    },
+    "memctx_worker": {
+        "SELECT": RECORDS | INDEX | SCHEMA,
+        "INSERT": INDEX,
+        "UPDATE": INDEX,
+        "DELETE": INDEX,
+    },
+    "memctx_auditor": {
+        "SELECT": SCHEMA | SUMMARY | {
+            "audit_log", "tenants", "projects", "index_state", "index_generations", "index_dead",
+        },
+        "INSERT": set(),
+        "UPDATE": set(),
+        "DELETE": set(),
+    },
+}  # fmt: skip
+HELD = """
+SELECT c.relname FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+  AND has_table_privilege('{}', c.oid, '{}')
+"""
+MORE = """
+SELECT count(*) FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+  AND (has_table_privilege('{0}', c.oid, 'TRUNCATE') OR has_table_privilege('{0}', c.oid, 'TRIGGER')
+       OR pg_has_role('{0}', c.relowner, 'MEMBER'))
+"""
+
+
+def matrix(served: Served) -> dict[str, dict[str, set[str]]]:
+    return {
+        role: {
+            change: {row[0] for row in served.execute(HELD.format(role, change))}
+            for change in CHANGES
+        }
+        for role in MATRIX
+    }
+
+
+def test_each_role_may_do_what_it_is_for_and_no_more(served: Served) -> None:
+    """Whether the roles came before the tables, after them, or were given too much."""
+    more = {f"MEMCTX_{name}_PASSWORD": PASSWORD for name in ("APP", "WORKER", "AUDITOR")}
+    assert roles(served, **more).returncode == 0
+    runner.upgrade(served.url)
+    assert matrix(served) == MATRIX
+    tables = {row[0] for row in served.execute(HELD.format("memctx_owner", "SELECT"))}
+    walked = set().union(*(held for of in MATRIX.values() for held in of.values()))
+    assert tables == walked, "a table that the matrix does not know"
+    for role in MATRIX:
+        assert served.execute(MORE.format(role)) == [(0,)]
+        served.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    runner.upgrade(served.url)
+    assert matrix(served) == MATRIX
+    for role in MATRIX:
+        served.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+    assert roles(served, **more).returncode == 0
+    assert matrix(served) == MATRIX

@@ -70,7 +70,9 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             vectors=parts.vectors,
             measures=Measures(caches=caching.cache.counts, missing_parts=indexes.degraded),
         )
-        await seed(services.uow, services.tenant_id)
+        if settings.role != "worker":
+            # A worker's role in the database may not, and has nothing to do before.
+            await seed(services.uow, services.tenant_id)
         for job in (*parts.jobs(services), watch(services)):
             _start(job, stack)
         yield services
