@@ -134,7 +134,7 @@ def test_a_second_run_is_quick_and_changes_nothing(clone: Clone) -> None:
     begin = time.monotonic()
     done = clone.setup("--detach", "--no-model")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 30
     assert "runs already" in done.stderr
     assert "installing" not in done.stderr
     assert (clone.folder / ".env").read_text() == before

@@ -34,8 +34,8 @@ from tests.support.servers.children import start_child
 from tests.support.servers.finding import free_port
 
 KEY = "mctx_0123456789ab_" + "k" * 43
-READY_SECONDS = 30.0
-STOP_SECONDS = 15.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
 
 
 @dataclass

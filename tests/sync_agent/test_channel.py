@@ -32,6 +32,7 @@ from sync_agent.channel import Channel, Retry, segment
 from sync_agent.errors import BrokenAnswer, HubTimeout, HubUnreachable, NotAHub, from_problem
 from sync_agent.url import parse_url
 from tests.support.hub import free_port
+from tests.support.patience import BUSY_S
 from tests.support.web import respond, serving
 
 PROBLEM = {"Content_Type": "application/problem+json"}
@@ -190,7 +191,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date() -> None:
         patient.call("GET", "/x")
         passed = time.monotonic() - start
     assert waits[0] == 1.0
-    assert sum(waits) <= passed < 4
+    assert sum(waits) <= passed < 4 + BUSY_S
 
 
 def test_waiting_is_bounded() -> None:
@@ -201,7 +202,7 @@ def test_waiting_is_bounded() -> None:
     start = time.monotonic()
     with pytest.raises(HubUnreachable):
         channel(f"http://127.0.0.1:{free_port()}", Retry(budget=0.3, first=0.01)).call("GET", "/x")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 2 + BUSY_S
 
 
 def test_a_hub_that_comes_back_is_found() -> None:
@@ -218,7 +219,7 @@ def test_a_hub_that_comes_back_is_found() -> None:
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                     b"Content-Length: 2\r\n\r\n{}"
                 )
-                answered.wait(5)
+                answered.wait(30)
 
     thread = threading.Thread(target=late)
     thread.start()

@@ -8,6 +8,7 @@ import random
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,8 @@ from context_api.http.problem import on_context_error
 from memory_core.errors import ContextError
 from tests.context_api.http.asgi import Answered, call
 
-OPTIONS = HttpOptions(max_body_bytes=4 * MIB, body_idle_timeout=0.2, body_timeout=0.5)
+OPTIONS = HttpOptions(max_body_bytes=4 * MIB)
+HASTY = replace(OPTIONS, body_idle_timeout=0.2, body_timeout=0.5)
 GZIP = ("Content-Encoding", "gzip")
 WHOLE = gzip.compress(b"whole", mtime=0)
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -44,7 +46,7 @@ async def _ignore(request: Request) -> Response:
     return Response("ignored")
 
 
-def _app() -> Edge:
+def _app(options: HttpOptions = OPTIONS) -> Edge:
     app = Starlette(
         routes=[
             Route("/count", _count, methods=["POST"]),
@@ -53,7 +55,7 @@ def _app() -> Edge:
         ],
         exception_handlers={ContextError: on_context_error},
     )
-    return Edge(BodyLimits(app, OPTIONS), OPTIONS, Metrics())
+    return Edge(BodyLimits(app, options), options, Metrics())
 
 
 def post(
@@ -132,7 +134,7 @@ def _slow(pause: float, times: int) -> AsyncIterator[bytes]:
 def test_a_slow_body_is_refused(pause: float, times: int) -> None:
     """Either it pauses for too long, or it never pauses but takes too long in all."""
     answered = asyncio.run(
-        call(_app(), "POST", "/count", headers=(CHUNKED,), body=_slow(pause, times))
+        call(_app(HASTY), "POST", "/count", headers=(CHUNKED,), body=_slow(pause, times))
     )
     assert code(answered) == (408, "request_timeout")
     assert answered.headers["connection"] == "close"

@@ -6,8 +6,9 @@ import asyncio
 import json
 import secrets
 import signal
+import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +26,12 @@ from context_api.application.caching import Caches
 from context_api.application.query_vectors import CachedQueries
 from context_api.application.services import Services
 from memory_core.operations import CreateProject
+from tests.support.patience import BUSY_S
 from tests.support.recall import ADA, NOON, Counting, lasting, say, search, settled
 from tests.support.servers.redis import RedisServer
 from tests.support.services import services_in
 
 SECRET = b"s" * 32
-MARGIN_S = 1.0
-"""For a machine that is busy with other things."""
 
 
 @asynccontextmanager
@@ -101,6 +101,16 @@ def test_what_one_process_computed_the_other_need_not(
     asyncio.run(run())
 
 
+async def asked(services: Services, questions: Sequence[str]) -> tuple[list[float], list[Any]]:
+    """Asks one question after the other and returns the seconds that took, and the answers."""
+    taken, answers = [], []
+    for question in questions:
+        started = time.perf_counter()
+        answers.append(lasting(await search(services, question)))
+        taken.append(time.perf_counter() - started)
+    return taken, answers
+
+
 @pytest.mark.parametrize("fault", ["stopped", "killed", "paused", "full", "garbage", "flushed"])
 def test_faults_of_redis_change_no_answer(
     tmp_path: Path, own_redis: RedisServer, fault: str
@@ -112,19 +122,16 @@ def test_faults_of_redis_change_no_answer(
             await search(one, "to index the words")
             await settled(one)
             questions = [f"tokenizer number{n}" for n in range(20)]
-            before = [lasting(await search(one, question)) for question in questions]
+            usual, before = await asked(one, questions)
             break_(own_redis, fault)
             try:
-                taken, after = [], []
-                for question in questions:
-                    started = time.perf_counter()
-                    after.append(lasting(await search(two, question)))
-                    taken.append(time.perf_counter() - started)
+                taken, after = await asked(two, questions)
             finally:
                 mend(own_redis, fault)
             assert after == before
-            assert max(taken) < BUDGET_S + MARGIN_S
-            assert sorted(taken)[len(taken) // 2] < BUDGET_S
+            assert max(taken) < BUDGET_S + BUSY_S
+            # Most do not wait for Redis at all.
+            assert statistics.median(taken) < 3 * statistics.median(usual) + BUDGET_S
 
     asyncio.run(run())
 

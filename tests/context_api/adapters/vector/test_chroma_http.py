@@ -16,6 +16,7 @@ from context_api.adapters.vector.chroma import ChromaVectors
 from context_api.adapters.vector.chroma_http import Failed
 from memory_core.errors import Corrupt, InvalidInput, Unavailable
 from tests.context_api.adapters.vector.material import item, space, vector
+from tests.support.patience import BUSY_S
 from tests.support.servers.finding import free_port
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -145,7 +146,7 @@ def test_a_server_that_trickles_does_not_hold_a_search() -> None:
             search(url, read_timeout=0.4)
         took = time.monotonic() - begun
         stop.set()
-    assert took < 1.0
+    assert took < 0.4 + BUSY_S
 
 
 def test_a_passing_error_is_asked_again_and_a_lasting_one_told() -> None:
@@ -198,11 +199,13 @@ def test_a_dead_server_costs_a_search_nothing_once_it_is_known() -> None:
         with pytest.raises(Unavailable):
             index.nearest(here, query, 5)
     assert index.state() is BreakerState.OPEN
-    begun = time.perf_counter()
+    taken = []
     for _ in range(100):
+        begun = time.perf_counter()
         with pytest.raises(Unavailable, match="left alone"):
             index.nearest(here, query, 5)
-    assert (time.perf_counter() - begun) / 100 < 0.001
+        taken.append(time.perf_counter() - begun)
+    assert sorted(taken)[len(taken) // 2] < 0.001
     with pytest.raises(Unavailable):
         index.upsert(here, [item("1", "a")])
     index.close()
