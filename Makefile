@@ -85,6 +85,14 @@ docs-check: $(STAMP) ## Check that the generated documents are up to date
 .PHONY: check
 check: lint types imports docs-check ## Run every check that is not a test
 
+.PHONY: sbom
+sbom: $(STAMP) ## Write what the images install (CycloneDX, licences)
+	@$(BIN)/python -m tools.sbom
+
+.PHONY: audit
+audit: $(STAMP) ## Look for known vulnerabilities; needs the advisory service
+	@$(BIN)/python -m tools.audit
+
 .PHONY: clean
 clean: ## Remove .venv and caches; data in .memctx-data stays
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis

@@ -16,7 +16,7 @@ from packaging.version import Version
 from tools import lock
 
 ROOT = Path(__file__).parents[2]
-LISTS = ("build", "agent", "server")
+LISTS = lock.names()
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; (.+?))?(?: \\)?$", re.MULTILINE)
 IMAGE = {"python_version": "3.11", "python_full_version": "3.11.2", "sys_platform": "linux"}
 
@@ -48,6 +48,11 @@ def test_every_package_has_hashes(name: str) -> None:
     assert len(entries) >= len(pins(name)) > 1
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert "http" not in re.sub(r"^[a-z0-9-]*http[a-z0-9-]*==", "", text, flags=re.MULTILINE)
+
+
+def test_every_extra_has_a_list_and_no_list_is_left_over() -> None:
+    assert set(LISTS) >= {"build", "audit", "agent", "server", "otel", "dev"}
+    assert {path.stem for path in lock.FOLDER.iterdir()} == set(LISTS)
 
 
 def test_nothing_heavy_comes_along() -> None:
