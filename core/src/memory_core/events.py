@@ -122,40 +122,48 @@ def chain_digest(previous: bytes, seq: int, body: bytes) -> bytes:
     return hashlib.sha256(previous + seq.to_bytes(8, "big") + body).digest()
 
 
-def seal(
+def unsealed(
     drafts: Iterable[EventDraft],
     *,
     project_id: str,
     after_seq: int,
-    previous: bytes,
     op_id: str,
     actor: str,
     recorded_at: str,
 ) -> list[Event]:
-    """Returns the drafts as events that follow ``after_seq`` with digest ``previous``."""
-    sealed: list[Event] = []
+    """Returns the drafts as events that follow ``after_seq``, not yet bound to what is before."""
+    found: list[Event] = []
     for index, draft in enumerate(drafts):
         salt = os.urandom(SALT_BYTES)
-        open_event = Event(
-            project_id=project_id,
-            seq=after_seq + 1 + index,
-            type=draft.type,
-            kind=draft.kind,
-            record_id=draft.record_id,
-            parent_id=draft.parent_id,
-            op_id=op_id,
-            op_index=index,
-            actor=actor,
-            occurred_at=draft.occurred_at,
-            recorded_at=recorded_at,
-            redactions=dict(draft.redactions),
-            content=draft.content,
-            salt=salt,
-            content_digest=content_digest(salt, draft.content),
-            digest=b"",
+        found.append(
+            Event(
+                project_id=project_id,
+                seq=after_seq + 1 + index,
+                type=draft.type,
+                kind=draft.kind,
+                record_id=draft.record_id,
+                parent_id=draft.parent_id,
+                op_id=op_id,
+                op_index=index,
+                actor=actor,
+                occurred_at=draft.occurred_at,
+                recorded_at=recorded_at,
+                redactions=dict(draft.redactions),
+                content=draft.content,
+                salt=salt,
+                content_digest=content_digest(salt, draft.content),
+                digest=b"",
+            )
         )
-        previous = chain_digest(previous, open_event.seq, body_digest(open_event))
-        sealed.append(replace(open_event, digest=previous))
+    return found
+
+
+def seal(events: Iterable[Event], previous: bytes) -> list[Event]:
+    """Returns events bound to the digest ``previous`` of what stands before them, in order."""
+    sealed: list[Event] = []
+    for event in events:
+        previous = chain_digest(previous, event.seq, body_digest(event))
+        sealed.append(replace(event, digest=previous))
     return sealed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
@@ -116,6 +116,30 @@ class Change:
     type: str
 
 
+class Moved(Exception):
+    """What a decision rests on was changed by others before it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append came to: its last seq, and records that it made, as their owner reads them.
+
+    A record that is missing has to be read.
+    """
+
+    seq: int
+    made: Mapping[Ref, Document] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an operation finds: its project, what it left before, and the documents it names."""
+
+    project_id: str
+    repeat: StoredOperation | None
+    documents: Mapping[Ref, Document]
+
+
 class Log(Protocol):
     """Reads the logs of a tenant."""
 
@@ -215,6 +239,18 @@ class WriteTx(Protocol):
     async def hold(self, project_id: str) -> None:
         """Keeps other writers of a project waiting, so that what is read now stays true."""
 
+    async def standing(
+        self, viewer: Viewer, project: str, op_id: str, refs: Iterable[Ref], *, hold: bool
+    ) -> Standing:
+        """Returns what an operation on a visible project, by id or slug, is decided upon.
+
+        Without ``hold`` it may change before `append`, which then raises `Moved` if it makes
+        or changes one of ``refs``.
+
+        Raises:
+            ProjectNotFound: there is none that the viewer may see.
+        """
+
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist, whoever may see them."""
 
@@ -236,8 +272,12 @@ class WriteTx(Protocol):
         op_hash: bytes | None,
         actor: str,
         recorded_at: str,
-    ) -> list[Event]:
-        """Appends events and brings the read models up to them."""
+    ) -> Appended:
+        """Appends events and brings the read models up to them.
+
+        Raises:
+            Moved: the project is not held, and what was read of it has changed since.
+        """
 
     async def restore(self, events: Sequence[Event], epoch: str) -> None:
         """Takes over sealed events that follow the project's head."""

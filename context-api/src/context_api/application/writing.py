@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from context_api.application import audit
-from context_api.application.ports import Viewer, WriteTx
+from context_api.application.ports import Appended, Moved, StoredOperation, Viewer, WriteTx
 from context_api.application.redacting import redact_operation, total
 from context_api.application.services import Services
 from context_api.application.viewing import project_named, viewer_of
@@ -25,11 +26,13 @@ from memory_core.operations import (
     Delete,
     Erase,
     Operation,
+    RecordOutcome,
 )
 from memory_core.records import Document, Kind, Privacy, Ref
 from memory_core.redaction import redact_value
 
 _CREATIONS = (CreateProject, CreateSession, CreateCheckpoint, CreatePattern)
+_ADDITIONS = (CreateSession, CreateCheckpoint, CreatePattern, AppendMessages, RecordOutcome)
 _UPDATES = frozenset(
     {EventType.PROJECT_UPDATED, EventType.SESSION_UPDATED, EventType.PATTERN_UPDATED}
 )
@@ -55,6 +58,19 @@ class Written:
     differing: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     redactions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """An operation ready to be decided: placed, completed and redacted."""
+
+    caller: Caller
+    operation: Operation
+    project: str
+    at: str
+    if_match: str | None
+    op_hash: bytes | None
+    counts: dict[str, dict[str, int]]
 
 
 async def execute(
@@ -103,21 +119,26 @@ async def _execute(
     if key is not None:
         operation = renamed(operation, caller, key)
         op_hash = request_hash(operation, project)
-    project_id, level = await _place(services, caller, project, operation)
-    at = now()
+    level = getattr(operation.body, "privacy_level", None)
+    if project is None:
+        project, level = await _place(services, caller, operation)
+    elif level is Privacy.EPHEMERAL:
+        async with services.uow.glance(viewer_of(caller)) as records:
+            await project_named(records, project)
+    at, level = now(), level or Privacy.TEAM
     operation, counts = redact_operation(complete(operation, at), level)
     if level is Privacy.EPHEMERAL:
         return Written(document=None, stored=False, redactions=total(counts))
-    written = await _carry_out(
-        services,
-        caller,
-        operation,
-        project_id=project_id,
+    asked = _Asked(
+        caller=caller,
+        operation=operation,
+        project=project,
         at=at,
         if_match=if_match,
         op_hash=op_hash,
         counts=counts,
     )
+    written = await _carry_out(services, asked)
     if isinstance(operation.body, Erase):
         await services.uow.checkpoint()
     await services.wakeup.notify()
@@ -146,15 +167,9 @@ def request_hash(operation: Operation, project: str | None) -> bytes:
     return digest(canonical_json([*about, type(operation.body).__name__, body]))
 
 
-async def _place(
-    services: Services, caller: Caller, project: str | None, operation: Operation
-) -> tuple[str, Privacy]:
-    """Returns the operation's project and the privacy level its content will have."""
+async def _place(services: Services, caller: Caller, operation: Operation) -> tuple[str, Privacy]:
+    """Returns the project of a record and the privacy level that its content will have."""
     async with services.uow.glance(viewer_of(caller)) as records:
-        if project is not None:
-            named = await project_named(records, project)
-            level = getattr(operation.body, "privacy_level", None)
-            return str(named["id"]), Privacy(level) if level else Privacy.TEAM
         stored = await records.stored(operation.kind, operation.record_id)
         if stored is None:
             raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
@@ -170,69 +185,93 @@ async def _place(
         return str(stored["project_id"]), Privacy(str(wanted or level or Privacy.TEAM.value))
 
 
-async def _carry_out(
-    services: Services,
-    caller: Caller,
-    operation: Operation,
-    *,
-    project_id: str,
-    at: str,
-    if_match: str | None,
-    op_hash: bytes | None,
-    counts: dict[str, dict[str, int]],
-) -> Written:
+async def _carry_out(services: Services, asked: _Asked) -> Written:
+    """Decides and appends in one transaction, in a second one where others came in between."""
+    if _stands_alone(asked):
+        with suppress(Moved):
+            return await _attempt(services, asked, hold=False)
+    return await _attempt(services, asked, hold=True)
+
+
+def _stands_alone(asked: _Asked) -> bool:
+    """Says whether a decision rests on nothing but the records that it makes or changes.
+
+    Then the append sees by itself whether they are still as they were when it was decided, and
+    nobody has to wait for the decision.
+    """
+    operation = asked.operation
+    if not isinstance(operation.body, _ADDITIONS) or operation.base or asked.if_match:
+        return False
+    own = Ref(operation.kind, operation.record_id)
+    return all(ref == own or ref.kind is Kind.MESSAGE for ref in refs(operation))
+
+
+async def _attempt(services: Services, asked: _Asked, *, hold: bool) -> Written:
     """The transaction: recognise a repeat, decide, append, commit."""
+    caller, operation = asked.caller, asked.operation
     async with services.uow.write(caller.tenant_id) as tx:
-        await tx.hold(project_id)
-        repeat = await tx.log.operation(operation.op_id)
-        if repeat is not None:
-            if op_hash is not None and repeat.op_hash not in (None, op_hash):
-                raise IdempotencyMismatch
-            head = await tx.log.head(repeat.project_id)
-            return Written(
-                document=None,
-                created=isinstance(operation.body, _CREATIONS),
-                replayed=True,
-                seq=repeat.last_seq,
-                head=head.seq if head else 0,
-            )
-        documents = await tx.documents(refs(operation))
-        current = documents.get(Ref(operation.kind, operation.record_id))
+        found = await tx.standing(
+            viewer_of(caller), asked.project, operation.op_id, refs(operation), hold=hold
+        )
+        if found.repeat is not None:
+            return await _repeated(tx, asked, found.repeat)
+        current = found.documents.get(Ref(operation.kind, operation.record_id))
         decision = decide(
             operation,
             Known(
-                project_id=operation.record_id if operation.kind is Kind.PROJECT else project_id,
+                project_id=found.project_id,
                 actor=caller.actor,
-                now=at,
-                documents=documents,
+                now=asked.at,
+                documents=found.documents,
                 changed=await _changed_since(tx, operation, current),
                 children=await _children(tx, caller, operation),
-                redactions=counts,
+                redactions=asked.counts,
             ),
         )
         # After the decision, which refuses those who may not know that the record exists.
-        _check_match(current, if_match)
-        seq = reached = 0
-        if decision.drafts:
-            events = await tx.append(
-                project_id,
-                decision.drafts,
-                op_id=operation.op_id,
-                op_hash=op_hash,
-                actor=caller.actor,
-                recorded_at=at,
-            )
-            seq = reached = events[-1].seq
-            if isinstance(operation.body, Erase):
-                target = f"{operation.kind.value} {operation.record_id}"
-                await audit.note(tx, caller, "record.erase", target, project=project_id, seq=seq)
-        elif (head := await tx.log.head(project_id)) is not None:
-            reached = head.seq
+        _check_match(current, asked.if_match)
+        appended = await _append(tx, asked, found.project_id, decision)
         await tx.commit()
     services.measures.appended(len(decision.drafts))
-    written = _summary(decision, seq=seq, head=reached)
-    made = current is None and isinstance(operation.body, _CREATIONS)
-    return replace(written, created=made, redactions=total(counts))
+    return replace(
+        _summary(decision, seq=appended.seq if decision.drafts else 0, head=appended.seq),
+        document=appended.made.get(Ref(operation.kind, operation.record_id)),
+        created=current is None and isinstance(operation.body, _CREATIONS),
+        redactions=total(asked.counts),
+    )
+
+
+async def _append(tx: WriteTx, asked: _Asked, project_id: str, decision: Decision) -> Appended:
+    operation = asked.operation
+    if not decision.drafts:
+        head = await tx.log.head(project_id)
+        return Appended(head.seq if head else 0)
+    appended = await tx.append(
+        project_id,
+        decision.drafts,
+        op_id=operation.op_id,
+        op_hash=asked.op_hash,
+        actor=asked.caller.actor,
+        recorded_at=asked.at,
+    )
+    if isinstance(operation.body, Erase):
+        target, seq = f"{operation.kind.value} {operation.record_id}", appended.seq
+        await audit.note(tx, asked.caller, "record.erase", target, project=project_id, seq=seq)
+    return appended
+
+
+async def _repeated(tx: WriteTx, asked: _Asked, repeat: StoredOperation) -> Written:
+    """Returns what an operation did when it was carried out."""
+    if asked.op_hash is not None and repeat.op_hash not in (None, asked.op_hash):
+        raise IdempotencyMismatch
+    head = await tx.log.head(repeat.project_id)
+    return Written(
+        document=None,
+        created=isinstance(asked.operation.body, _CREATIONS),
+        replayed=True,
+        seq=repeat.last_seq,
+        head=head.seq if head else 0,
+    )
 
 
 def _summary(decision: Decision, *, seq: int, head: int) -> Written:
@@ -292,7 +331,7 @@ async def _children(tx: WriteTx, caller: Caller, operation: Operation) -> tuple[
 async def _with_document(
     services: Services, caller: Caller, operation: Operation, written: Written
 ) -> Written:
-    if isinstance(operation.body, Delete | Erase | AppendMessages):
+    if isinstance(operation.body, Delete | Erase | AppendMessages) or written.document is not None:
         return written
     viewer: Viewer = viewer_of(caller)
     async with services.uow.glance(viewer) as records:

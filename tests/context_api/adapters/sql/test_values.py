@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text, update
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.database import Database
 from context_api.adapters.sql.dialect import open_database
-from context_api.adapters.sql.dialects.postgresql import to_jsonb
+from context_api.adapters.sql.dialects.postgresql_json import to_jsonb
 from context_api.adapters.sql.unit_of_work import SqlUnitOfWork
 from context_api.application.seeding import seed
 from memory_core.canonical import canonical_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
@@ -10,7 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.dialect import Dialect, upsert
-from context_api.adapters.sql.rows import document_columns, keep_columns, to_document, to_row
+from context_api.adapters.sql.rows import (
+    document_columns,
+    keep_columns,
+    redaction_rows,
+    to_document,
+    to_row,
+)
 from memory_core.events import Event, genesis
 from memory_core.ids import uuid7
 from memory_core.projection import Effects, apply
@@ -40,6 +46,19 @@ class Projector:
     def forget(self) -> None:
         """Drops what was read, so that the next look goes to the database."""
         self._seen.clear()
+
+    @property
+    def seen(self) -> Mapping[Ref, Document | None]:
+        """What was read or written, and what was found not to be there."""
+        return self._seen
+
+    def see(self, documents: Mapping[Ref, Document]) -> None:
+        """Takes note of documents that were written."""
+        self._seen.update(documents)
+
+    def miss(self, refs: Iterable[Ref]) -> None:
+        """Takes note of records that are not there."""
+        self._seen.update(dict.fromkeys(refs))
 
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist."""
@@ -132,21 +151,7 @@ class Projector:
         """Writes the counts of what was redacted."""
         await self._insert(
             t.privacy_audit,
-            [
-                {
-                    "tenant_id": self._tenant_id,
-                    "project_id": event.project_id,
-                    "seq": event.seq,
-                    "type": type_,
-                    "count": count,
-                    "kind": event.kind.value,
-                    "record_id": event.record_id,
-                    "actor": event.actor,
-                    "recorded_at": event.recorded_at,
-                }
-                for event in events
-                for type_, count in event.redactions.items()
-            ],
+            [row for event in events for row in redaction_rows(self._tenant_id, event)],
         )
 
     async def _insert(self, table: Any, rows: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import RowMapping, Table
@@ -27,9 +28,12 @@ _COUNTERS = frozenset(
 _FLAGS = frozenset({"deprecated"})
 
 
-def document_columns(kind: Kind) -> list[str]:
+@cache
+def document_columns(kind: Kind) -> tuple[str, ...]:
     """Returns the names of the columns that make up a document of ``kind``."""
-    return [c.name for c in RECORD_TABLES[kind].columns if c.name not in BESIDE[kind]]
+    # Plain texts: JSON writers refuse SQLAlchemy's own kind of text.
+    names = map(str, RECORD_TABLES[kind].columns.keys())
+    return tuple(name for name in names if name not in BESIDE[kind])
 
 
 def to_row(kind: Kind, tenant_id: str, document: Document) -> dict[str, Any]:
@@ -72,6 +76,24 @@ def event_row(tenant_id: str, event: Event, op_hash: bytes | None) -> dict[str, 
         "content_digest": event.content_digest,
         "digest": event.digest,
     }
+
+
+def redaction_rows(tenant_id: str, event: Event) -> list[dict[str, Any]]:
+    """Returns the counts of what was redacted from an event."""
+    return [
+        {
+            "tenant_id": tenant_id,
+            "project_id": event.project_id,
+            "seq": event.seq,
+            "type": type_,
+            "count": count,
+            "kind": event.kind.value,
+            "record_id": event.record_id,
+            "actor": event.actor,
+            "recorded_at": event.recorded_at,
+        }
+        for type_, count in event.redactions.items()
+    ]
 
 
 def to_event(row: RowMapping) -> Event:

@@ -32,7 +32,12 @@ class SqlUnitOfWork:
         """
         async with self._database.writing(tenant_id) as connection:
             yield SqlWriteTx(
-                connection, tenant_id, self._database.dialect, self._database.committed
+                connection,
+                tenant_id,
+                self._database.dialect,
+                committed=self._database.committed,
+                glance=self.glance,
+                shortcuts=await self._database.shortcuts(connection, tenant_id),
             )
 
     @asynccontextmanager

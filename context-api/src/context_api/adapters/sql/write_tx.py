@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.audit import AuditWriter
+from context_api.adapters.sql.batch import PROVISIONAL, batch_of, is_addition, rests_on
+from context_api.adapters.sql.database import Shortcuts
 from context_api.adapters.sql.dialect import Dialect, lock_names, take_time
 from context_api.adapters.sql.failures import translating
 from context_api.adapters.sql.keys import end_key, to_key_row
 from context_api.adapters.sql.loads import to_load_row
 from context_api.adapters.sql.log import LogReader, read_head, write_events
 from context_api.adapters.sql.projector import Projector
-from context_api.application.ports import ContextLoad, Head, StoredKey
+from context_api.adapters.sql.reading import Reader
+from context_api.application.ports import Appended, ContextLoad, Head, Standing, StoredKey, Viewer
 from memory_core.errors import ProjectNotFound
-from memory_core.events import Event, EventDraft, EventType, genesis, seal
+from memory_core.events import Event, EventDraft, EventType, genesis, seal, unsealed
 from memory_core.records import Document, Kind, Ref
 
 
@@ -29,12 +34,17 @@ class SqlWriteTx:
         connection: AsyncConnection,
         tenant_id: str,
         dialect: Dialect,
+        *,
         committed: Callable[[], None],
+        glance: Callable[[Viewer], AbstractAsyncContextManager[Reader]],
+        shortcuts: Shortcuts | None,
     ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
         self._dialect = dialect
         self._committed = committed
+        self._glance = glance
+        self._shortcuts = shortcuts
         self._held: dict[str, Head | None] = {}
         self._projector = Projector(connection, tenant_id, dialect)
         self.log = LogReader(connection, tenant_id)
@@ -50,6 +60,35 @@ class SqlWriteTx:
             self._held[project_id] = head
             # Read before the lock, and perhaps changed by whoever had it.
             self._projector.forget()
+
+    async def standing(
+        self, viewer: Viewer, project: str, op_id: str, refs: Iterable[Ref], *, hold: bool
+    ) -> Standing:
+        """Returns what an operation on a visible project, by id or slug, is decided upon.
+
+        Without ``hold`` it may change before `append`. Where one writer has the whole database
+        nobody waits for anybody, and the project is held anyway.
+
+        Raises:
+            ProjectNotFound: there is none that the viewer may see.
+        """
+        refs = list(refs)
+        if self._shortcuts is None:
+            async with self._glance(viewer) as records:
+                named = await records.project(project)
+            project_id = _found(None if named is None else str(named["id"]), project)
+            await self.hold(project_id)
+            repeat = await self.log.operation(op_id)
+        else:
+            there = await self._shortcuts.there(viewer, project, op_id, refs)
+            project_id = _found(there.project_id, project)
+            if hold:
+                await self.hold(project_id)
+                there = await self._shortcuts.there(viewer, project, op_id, refs)
+            self._projector.miss(ref for ref in refs if ref.kind not in there.kinds)
+            repeat = await self.log.operation(op_id) if there.is_repeat else None
+        documents = await self.documents(refs)
+        return Standing(project_id=project_id, repeat=repeat, documents=documents)
 
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist, whoever may see them."""
@@ -109,7 +148,7 @@ class SqlWriteTx:
         op_hash: bytes | None,
         actor: str,
         recorded_at: str,
-    ) -> list[Event]:
+    ) -> Appended:
         """Appends events to a project's log and brings the read models up to them.
 
         The head row is locked until the commit, so that ``seq`` has no gap and a reader of the
@@ -117,25 +156,42 @@ class SqlWriteTx:
 
         Raises:
             ProjectNotFound: there is no such project, and the events do not make it.
+            Moved: the project is not held, and what was read of it has changed since.
         """
+        by = partial(
+            unsealed,
+            drafts,
+            project_id=project_id,
+            op_id=op_id,
+            actor=actor,
+            recorded_at=recorded_at,
+        )
+        if self._shortcuts is not None and is_addition(drafts):
+            await self._projector.documents(rests_on(drafts))
+            return await self._append_at_once(self._shortcuts, by(after_seq=PROVISIONAL), op_hash)
         await self.hold(project_id)
         head = self._held.pop(project_id)
         if head is None:
             if drafts[0].type is not EventType.PROJECT_CREATED:
                 raise ProjectNotFound
             head = Head(0, genesis(project_id), "")
-        events = seal(
-            drafts,
-            project_id=project_id,
-            after_seq=head.seq,
-            previous=head.digest,
-            op_id=op_id,
-            actor=actor,
-            recorded_at=recorded_at,
-        )
+        events = seal(by(after_seq=head.seq), head.digest)
         await self._take(events, op_hash)
         self._held[project_id] = Head(events[-1].seq, events[-1].digest, head.epoch)
-        return events
+        return Appended(events[-1].seq)
+
+    async def _append_at_once(
+        self, shortcuts: Shortcuts, events: Sequence[Event], op_hash: bytes | None
+    ) -> Appended:
+        """Appends what only adds: the head row is taken by the statement that writes it all."""
+        project_id = events[0].project_id
+        batch = batch_of(self._tenant_id, events, op_hash, self._projector.seen)
+        is_held = self._held.pop(project_id, None) is not None
+        place = await shortcuts.append(project_id, batch, is_held=is_held)
+        if place is None:
+            raise ProjectNotFound
+        self._projector.see(batch.placed(place))
+        return Appended(place.after_seq + len(events), batch.shown(place))
 
     async def _take(self, events: Sequence[Event], op_hash: bytes | None) -> None:
         """Writes events and their effects; a project's row comes before its first event."""
@@ -280,5 +336,14 @@ class SqlWriteTx:
             StorageFull: the disk is full; nothing was changed.
         """
         with translating():
-            await self._connection.commit()
+            if self._shortcuts is not None:
+                await self._shortcuts.commit()
+            else:
+                await self._connection.commit()
         self._committed()
+
+
+def _found(project_id: str | None, name: str) -> str:
+    if project_id is None:
+        raise ProjectNotFound(f"there is no project {name!r}")
+    return project_id

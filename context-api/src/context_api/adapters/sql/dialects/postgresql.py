@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +17,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from context_api.adapters.sql.database import Asks
 from context_api.adapters.sql.dialect import Dialect
+from context_api.adapters.sql.dialects.postgresql_append import Shortcuts, committed
 from context_api.adapters.sql.dialects.postgresql_checks import check_server
+from context_api.adapters.sql.dialects.postgresql_json import to_jsonb
 from context_api.adapters.sql.dialects.postgresql_recalled import RecalledAsked
 from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
@@ -76,6 +77,12 @@ class PostgresDatabase:
     def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a transaction that may write what belongs to a tenant."""
         return self._transaction(_WRITE, "memctx.tenant_id", tenant_id)
+
+    async def shortcuts(self, connection: AsyncConnection, tenant_id: str) -> Shortcuts:
+        """Returns what does in one statement what a write transaction does most."""
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        return Shortcuts(driver, tenant_id)
 
     def reading(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a view of one moment on what belongs to a tenant."""
@@ -195,13 +202,7 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
 
 
 def _commit(connection: Any) -> None:
-    connection.connection.dbapi_connection.run_async(_committed)
-
-
-async def _committed(driver: Any) -> None:
-    # A transaction that has failed would be undone by its COMMIT without a word.
-    if await driver.execute("COMMIT") != "COMMIT":
-        raise Unavailable("the transaction had failed and was undone")
+    connection.connection.dbapi_connection.run_async(committed)
 
 
 def _roll_back(connection: Any, _record: Any, state: Any) -> None:
@@ -209,26 +210,3 @@ def _roll_back(connection: Any, _record: Any, state: Any) -> None:
     driver = connection.driver_connection
     if not state.terminate_only and not driver.is_closed() and driver.is_in_transaction():
         connection.run_async(lambda driver: driver.execute("ROLLBACK"))
-
-
-_EXPONENT = re.compile(r"\d[eE]\+?\d")
-
-
-def to_jsonb(value: Any) -> str:
-    """Returns JSON that comes back from a jsonb column as the same value.
-
-    There a number is exact but has no exponent: 1e16 would come back as an integer.
-    """
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return written if _EXPONENT.search(written) is None else _spelled(value)
-
-
-def _spelled(value: Any) -> str:
-    """Writes JSON with all digits of large numbers."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k)}:{_spelled(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_spelled, value)) + "]"
-    if isinstance(value, float) and abs(value) >= 1e16:
-        return f"{value:.1f}"
-    return json.dumps(value, ensure_ascii=False)

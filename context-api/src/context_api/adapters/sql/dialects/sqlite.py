@@ -43,6 +43,9 @@ class SqliteDatabase:
                 await connection.begin()
                 yield connection
 
+    async def shortcuts(self, connection: AsyncConnection, tenant_id: str) -> None:
+        """Has none: there is no way between the hub and the file that would cost anything."""
+
     @asynccontextmanager
     async def reading(self, tenant_id: str) -> AsyncIterator[AsyncConnection]:
         """Opens a view of one moment."""
