@@ -14,7 +14,12 @@ from tests.context_api.http.serving import Hub
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SOME_ID = "01900000-0000-7000-8000-000000000000"
-BELOW = {"write": ["read"], "admin": ["read", "write"]}
+BELOW = {
+    "write": ["read"],
+    "metrics": ["read", "write"],
+    "admin": ["read", "write"],
+    "root": ["read", "write", "admin"],
+}
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -36,7 +41,7 @@ def filled(path: str) -> str:
 
 @pytest.fixture(scope="module")
 def keys(hub: Hub) -> dict[str, str]:
-    return {scope: hub.make_key(scope)["key"] for scope in ("read", "write")}
+    return {scope: hub.make_key(scope)["key"] for scope in ("read", "write", "admin")}
 
 
 def test_the_table_and_the_routes_are_the_same() -> None:
