@@ -42,6 +42,9 @@ ENVIRONMENT_READERS = {
     "context_migration/__main__.py": "which database to migrate, where nothing else runs",
 }
 
+TLS_HOME = "memory_core/tls.py"
+CONTEXT_MAKERS = {"create_default_context", "SSLContext"}
+
 # What a light installation does not have or must not wait for.
 HUB_ONLY = {
     "aiosqlite", "alembic", "chromadb", "fastapi", "redis", "sqlalchemy", "starlette", "uvicorn",
@@ -185,7 +188,38 @@ def environment(path: str, tree: ast.Module) -> list[int]:
     ]
 
 
-RULES = [commits, dialects, yielding_dependencies, environment]
+def lax_tls(path: str, tree: ast.Module) -> list[int]:
+    """Lines that make a TLS client which does not know whom it speaks to.
+
+    A context is made in one place, so that its least version and its checks are the same for all.
+    """
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if switches_checks_off(node) or (path != TLS_HOME and called(node) in CONTEXT_MAKERS)
+    ]
+
+
+def switches_checks_off(node: ast.AST) -> bool:
+    match node:
+        case ast.keyword(arg="verify" | "check_hostname" | "ssl_check_hostname", value=value):
+            return is_false(value)
+        case ast.keyword(arg="ssl_cert_reqs" | "cert_reqs", value=value):
+            return not (isinstance(value, ast.Constant) and value.value == "required")
+        case ast.Assign(targets=[ast.Attribute(attr="check_hostname")], value=value):
+            return is_false(value)
+        case ast.Attribute(attr="CERT_NONE" | "CERT_OPTIONAL" | "_create_unverified_context"):
+            return True
+        case ast.Attribute(attr="disable_warnings"):
+            return True
+    return False
+
+
+def is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and not value.value
+
+
+RULES = [commits, dialects, yielding_dependencies, environment, lax_tls]
 
 PLANTED = [
     (commits, "context_api/http/routes.py", "async def f(tx):\n    await tx.commit()"),
@@ -205,6 +239,13 @@ PLANTED = [
     (environment, "memory_core/recall.py", "import os\n'MEMCTX_MODEL' in os.environ"),
     (environment, "memory_core/recall.py", "import os\nsource = os.environ"),
     (environment, "sync_agent/client.py", "from os import getenv"),
+    (lax_tls, "memctx/run.py", "httpx.Client(verify=False)"),
+    (lax_tls, "memory_core/tls.py", "context.check_hostname = False"),
+    (lax_tls, "memory_core/tls.py", "context.verify_mode = ssl.CERT_NONE"),
+    (lax_tls, "memory_core/tls.py", "ssl._create_unverified_context()"),
+    (lax_tls, "sync_agent/connection.py", "ssl.create_default_context()"),
+    (lax_tls, "context_api/adapters/cache/redis_link.py", "Redis.from_url(u, ssl_cert_reqs=None)"),
+    (lax_tls, "context_api/adapters/probing.py", "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)"),
 ]
 
 ALLOWED = [
@@ -220,6 +261,8 @@ ALLOWED = [
     ),
     (environment, "memctx/edit.py", "import os\nrun(env={**os.environ, 'A': 'b'})"),
     (environment, "context_api/settings/sources.py", "import os\nos.environ.get('MEMCTX_PORT')"),
+    (lax_tls, "memory_core/tls.py", "ssl.create_default_context()"),
+    (lax_tls, "memctx/run.py", "httpx.Client(verify=client_context(ca))"),
 ]
 
 Rule = Callable[[str, ast.Module], list[int]]

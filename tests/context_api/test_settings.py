@@ -242,6 +242,14 @@ PG = "postgresql+asyncpg://hub:secret@127.0.0.1/hub"
         ({"chroma_url": "http://a:b@127.0.0.1", "database_url": PG, "api_key": KEY}, "password"),
         ({"redis_url": "redis://127.0.0.1"}, "MEMCTX_CACHE_SECRET"),
         ({"redis_url": "http://127.0.0.1", "cache_secret": "x"}, "MEMCTX_REDIS_URL"),
+        (
+            {"redis_url": "rediss://h?ssl_cert_reqs=none", "cache_secret": "x"},
+            "switches the check of certificates off",
+        ),
+        (
+            {"redis_url": "rediss://h?ssl_check_hostname=False", "cache_secret": "x"},
+            "switches the check of certificates off",
+        ),
         ({"role": "worker"}, "MEMCTX_ROLE"),
     ],
 )

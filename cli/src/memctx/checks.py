@@ -151,7 +151,8 @@ def _servers() -> Iterator[Check]:
     elif found:
         yield ok("secrets", "no secret is a default or easy to guess")
     for probe in found:
-        state = State.FAIL if probe.mend else State.OK
+        wrong = State.WARN if probe.works else State.FAIL
+        state = wrong if probe.mend else State.OK
         yield Check(probe.name, state, probe.detail, probe.mend)
 
 

@@ -229,11 +229,15 @@ async def _rehearse(url: str, tenant_id: str, pieces: Iterable[bytes]) -> dict[s
 
 
 class ServerFault(NamedTuple):
-    """A part of a team's hub, what was found, and what mends it; empty where it is well."""
+    """A part of a team's hub, what was found, and what mends it; empty where it is well.
+
+    ``works`` says whether the hub can use it all the same.
+    """
 
     name: str
     detail: str
     mend: str
+    works: bool = False
 
 
 def probe_servers() -> list[ServerFault]:
@@ -254,7 +258,7 @@ def probe_servers() -> list[ServerFault]:
         found.append(probing.probe_chroma(settings.chroma_url, token))
     if redis_url := settings.redis_url.get_secret_value():
         found.append(probing.probe_redis(redis_url))
-    return [ServerFault(probe.name, probe.detail, probe.mend) for probe in found]
+    return [ServerFault(probe.name, probe.detail, probe.mend, probe.works) for probe in found]
 
 
 def weak_secret() -> str | None:

@@ -168,11 +168,9 @@ class Connection:
         url = self._url
         if url.scheme == "http":
             return http.client.HTTPConnection(url.host, url.port, timeout=CONNECT_SECONDS)
-        import ssl  # noqa: PLC0415 - only for a hub on another machine
+        from memory_core.tls import client_context  # noqa: PLC0415 - only for another machine
 
-        context = ssl.create_default_context()
-        if self._ca_file is not None:
-            context.load_verify_locations(self._ca_file)
+        context = client_context(self._ca_file)
         return http.client.HTTPSConnection(
             url.host, url.port, timeout=CONNECT_SECONDS, context=context
         )

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import socket
-import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from context_api.adapters.sql.dialect import open_database
 from context_api.adapters.sql.schema import REVISION, check_revision
 from context_api.adapters.vector.chroma import ChromaVectors
 from context_api.application.vectors import RESTART_CHROMA, CannotWrite
 from memory_core.errors import ContextError
+from memory_core.tls import client_context
 
 PATIENCE_S = 5.0
 REDIS_PORT = 6379
 _ANSWER_BYTES = 512
 
+# CVE-2025-49844 lets a script run code of its author's. It is mended from these releases on, by
+# the branch; Debian mended it in the 7.0.15 that it has, which says so in the package alone.
+REDIS_MENDED = {(6, 2): 20, (7, 0): 15, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2}
+_REDIS = re.compile(rb"\r\nredis\r\n\$7\r\nversion\r\n\$\d+\r\n(\d+)\.(\d+)\.(\d+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one server is found to be; ``mend`` is empty where nothing is wrong."""
+    """What one server is found to be; ``mend`` is empty where nothing is wrong.
+
+    ``works`` says whether the hub can use the server, be something wrong with it or not.
+    """
 
     name: str
     detail: str
     mend: str = ""
+    works: bool = False
 
 
 async def probe_database(url: str) -> Probe:
@@ -65,29 +77,63 @@ def probe_chroma(url: str, token: str | None) -> Probe:
         return Probe("Chroma", f"{_where(url)}: {error.detail}", mend)
     finally:
         index.close()
-    return Probe("Chroma", f"{_where(url)} stores and finds")
+    # Every release says 1.0.0 when it is asked which it is.
+    detail = f"{_where(url)} stores and finds; see yourself that it is 1.5.9 or newer"
+    return Probe("Chroma", detail)
 
 
 def probe_redis(url: str) -> Probe:
     """Signs in to Redis and asks whether it is there."""
     parts = urlsplit(url)
     mend = "start Redis and check MEMCTX_REDIS_URL: docker-compose up -d redis"
-    host, port = parts.hostname or "localhost", parts.port or REDIS_PORT
+    version = b""
     try:
-        with socket.create_connection((host, port), PATIENCE_S) as plain:
-            if parts.scheme.startswith("rediss"):
-                context = ssl.create_default_context()
-                with context.wrap_socket(plain, server_hostname=host) as secured:
-                    answer = _ping(secured, parts.username, parts.password)
-            else:
-                answer = _ping(plain, parts.username, parts.password)
+        with _linked(parts) as link:
+            answer = _ping(link, parts.username, parts.password)
+            if answer == b"+PONG":
+                # Allowed to every user, and the only way to learn it without INFO.
+                version = _asked(link, "HELLO")
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         return Probe("Redis", f"{_where(url)}: {reason}", mend)
     if answer != b"+PONG":
         word = answer[1:].decode("ascii", "replace").partition(" ")[0]
         return Probe("Redis", f"{_where(url)} refuses: {word or 'no answer'}", mend)
-    return Probe("Redis", f"{_where(url)} answers")
+    return judge_redis(_where(url), version)
+
+
+def judge_redis(where: str, said: bytes) -> Probe:
+    """Returns what a Redis is that answers, by what it says to HELLO.
+
+    A server of another name that speaks its language, such as Valkey, counts differently.
+    """
+    found = _REDIS.search(said)
+    if found is None:
+        return Probe("Redis", f"{where} answers", works=True)
+    major, minor, patch = (int(part) for part in found.groups())
+    detail = f"{where} answers, Redis {major}.{minor}.{patch}"
+    newest = max(REDIS_MENDED)
+    mended = REDIS_MENDED.get((major, minor))
+    if (major, minor) == (7, 0):
+        detail += ", a distribution's: its package says whether CVE-2025-49844 is mended"
+    if (major, minor) > newest or (mended is not None and patch >= mended):
+        return Probe("Redis", detail, works=True)
+    detail = f"{where} answers, Redis {major}.{minor}.{patch}, which has CVE-2025-49844"
+    mend = "install a release of Redis that is still mended: docker-compose pull redis"
+    return Probe("Redis", detail, mend, works=True)
+
+
+@contextlib.contextmanager
+def _linked(parts: SplitResult) -> Iterator[socket.socket]:
+    host, port = parts.hostname or "localhost", parts.port or REDIS_PORT
+    with socket.create_connection((host, port), PATIENCE_S) as plain:
+        if not parts.scheme.startswith("rediss"):
+            yield plain
+            return
+        authorities = parse_qs(parts.query).get("ssl_ca_certs", [None])
+        context = client_context(authorities[0])
+        with context.wrap_socket(plain, server_hostname=host) as secured:
+            yield secured
 
 
 def _ping(link: socket.socket, user: str | None, password: str | None) -> bytes:

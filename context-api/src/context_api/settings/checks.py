@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from context_api.settings.places import is_loopback
 
@@ -60,6 +60,14 @@ def _server_problems(settings: Settings, key: str) -> Iterable[str]:
     if redis_url:
         if not redis_url.startswith(_REDIS_SCHEMES):
             yield "MEMCTX_REDIS_URL must begin with redis://, rediss:// or redis+cluster://"
+        asked = {name: value.lower() for name, value in parse_qsl(urlsplit(redis_url).query)}
+        if asked.get("ssl_cert_reqs", "required") != "required" or (
+            asked.get("ssl_check_hostname", "true") not in {"true", "yes", "1"}
+        ):
+            yield (
+                "MEMCTX_REDIS_URL switches the check of certificates off; name an authority of"
+                " your own with ?ssl_ca_certs=/path instead"
+            )
         if settings.cache_secret is None:
             yield "MEMCTX_REDIS_URL is set, so MEMCTX_CACHE_SECRET is needed"
     if settings.role != "all" and not settings.is_server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from context_api.adapters.probing import Probe, probe_chroma, probe_database, probe_redis
+from context_api.adapters.probing import (
+    Probe,
+    judge_redis,
+    probe_chroma,
+    probe_database,
+    probe_redis,
+)
 from context_migration import runner
 from tests.support.databases import OnServer, app_url, create_owned, owner_url
 from tests.support.hub import free_port
@@ -75,7 +82,9 @@ def test_chroma(chroma_server: ChromaServer) -> None:
 
 
 def test_redis(redis_server: RedisServer) -> None:
-    assert probe_redis(redis_server.url).mend == ""
+    found = probe_redis(redis_server.url)
+    assert found.works
+    assert re.search(r"answers, Redis \d+\.\d+\.\d+", found.detail), found.detail
     parts = urlsplit(redis_server.url)
     for userinfo in ("", f":{SECRET}@", f"nobody:{SECRET}@"):
         wrong = probe_redis(f"redis://{userinfo}{parts.hostname}:{parts.port}/0")
@@ -83,6 +92,33 @@ def test_redis(redis_server: RedisServer) -> None:
         assert SECRET not in wrong.detail
         assert "refuses" in wrong.detail
     assert "MEMCTX_REDIS_URL" in probe_redis(f"redis://127.0.0.1:{free_port()}/0").mend
+
+
+def said(version: str, name: str = "redis") -> bytes:
+    words = ("server", name, "version", version, "proto")
+    return b"*14\r\n" + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_mended"),
+    [
+        ("6.2.19", False), ("6.2.20", True), ("7.0.14", False), ("7.0.15", True),
+        ("7.2.10", False), ("7.2.11", True), ("7.4.6", True), ("8.0.3", False), ("8.2.1", False),
+        ("8.2.2", True), ("8.4.0", True), ("5.0.14", False), ("10.0.0", True),
+    ],
+)  # fmt: skip
+def test_a_redis_that_is_known_to_be_open_is_told(version: str, is_mended: bool) -> None:
+    found = judge_redis("cache", said(version))
+    assert found.works
+    assert f"Redis {version}" in found.detail
+    assert (found.mend == "") is is_mended
+    assert ("which has CVE-2025-49844" in found.detail) is not is_mended
+
+
+@pytest.mark.parametrize("answer", [said("7.2.4", "valkey"), b"-ERR unknown command", b""])
+def test_a_server_that_does_not_tell_its_release_is_not_judged(answer: bytes) -> None:
+    found = judge_redis("cache", answer)
+    assert (found.mend, found.works) == ("", True)
 
 
 @contextmanager

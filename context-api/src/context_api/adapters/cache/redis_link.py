@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -209,6 +210,8 @@ def _client(url: str) -> Client:
         # A connection that the server closed while it was idle is replaced at once.
         "retry": Retry(NoBackoff(), 1),
     }
+    if parts.scheme.startswith("rediss"):
+        options |= {"ssl_min_version": ssl.TLSVersion.TLSv1_2}
     if parts.scheme.endswith(_CLUSTER):
         plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix(_CLUSTER)))
         return cast("Client", RedisCluster.from_url(plain, **options))

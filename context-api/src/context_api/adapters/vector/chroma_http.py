@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import re
-import ssl
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from context_api.adapters.vector.breaker import CircuitBreaker, LeftAlone, NoAnswer
 from context_api.application.vectors import CannotWrite
 from memory_core.errors import ContextError, Corrupt, InvalidInput, Unavailable
+from memory_core.tls import client_context
 
 API: Final = "/api/v2"
 _CONNECTIONS: Final = 40
@@ -98,7 +98,7 @@ class ChromaHttp:
             headers=_headers(token),
             limits=limits,
             trust_env=False,
-            verify=ssl.create_default_context() if base.startswith("https:") else True,
+            verify=client_context() if base.startswith("https:") else True,
         )
 
     def close(self) -> None:
