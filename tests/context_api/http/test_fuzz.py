@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from context_api.http.app import openapi_document
 from tests.context_api.http.serving import Hub
+from tests.support.databases import Files, HubDatabase
 from tests.support.services import KEY
 
 CHECKS = [
@@ -36,6 +37,8 @@ CHECKS = [
 ENDLESS = {"follow_events"}
 COSTLY = {"verify": 3, "rebuild": 3, "export": 5}
 EXAMPLES = 25
+AGAIN = 10
+"""How many of them the second kind of database gets: making requests costs more than sending."""
 KINDS = {"session_id": "sessions", "checkpoint_id": "checkpoints", "pattern_id": "patterns"}
 
 
@@ -79,9 +82,10 @@ def session() -> Iterator[requests.Session]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(operations()))
 def test_any_request_is_answered_as_described(
-    hub: Hub, session: requests.Session, name: str
+    hub: Hub, shared_database: HubDatabase, session: requests.Session, name: str
 ) -> None:
     operation = operations()[name]
+    examples = EXAMPLES if isinstance(shared_database, Files) else AGAIN
     project = hub.make_project(f"fuzz/{uuid.uuid4().hex[:8]}")
     ids = new_ids(hub, project)
     cases = st.one_of(
@@ -91,7 +95,7 @@ def test_any_request_is_answered_as_described(
 
     @given(case=cases, known=st.sampled_from([True, True, False]))
     @settings(
-        max_examples=COSTLY.get(name, EXAMPLES),
+        max_examples=COSTLY.get(name, examples),
         deadline=None,
         derandomize=True,
         database=None,
