@@ -67,8 +67,12 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             min_score=settings.min_score,
             caches=Caches(store=caching.cache),
             limiter=caching.limiter,
+            cache_answers=caching.answers,
             vectors=parts.vectors,
-            measures=Measures(caches=caching.cache.counts, missing_parts=indexes.degraded),
+            measures=Measures(
+                caches=caching.cache.counts,
+                missing_parts=lambda: [*indexes.degraded(), *caching.missing],
+            ),
         )
         if settings.role != "worker":
             # A worker's role in the database may not, and has nothing to do before.
