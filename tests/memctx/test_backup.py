@@ -122,6 +122,32 @@ def test_a_restored_hub_is_the_same_under_new_epochs(saved: tuple[Hub, Path], em
     assert epochs(empty) == after
 
 
+def test_what_was_erased_since_does_not_come_back(
+    fresh_hub: Hub, empty: Hub, tmp_path: Path
+) -> None:
+    fill(fresh_hub)
+    path, listed = tmp_path / NAME, tmp_path / "erased.jsonl"
+    fresh_hub.json("backup", str(path))
+    with fresh_hub.client() as client:
+        gone = [one["id"] for one in client.sessions.list() if one["title"] == "Renamed 1"]
+        client.sessions.delete(gone[0], erase=True)
+    for _ in range(2):
+        assert fresh_hub.json("erasures", "export", str(listed))["erased"] == 1
+    assert listed.stat().st_mode & 0o777 == 0o600
+    assert "question" not in listed.read_text()
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(b"".join(listed.read_bytes().splitlines(keepends=True)[:-1]))
+    for wrong in (cut, path):
+        refused = empty.memctx("--json", "restore", "--erasures", str(wrong), str(path))
+        assert error(refused)["code"] == "corrupt"
+    [taken] = empty.json("restore", "--erasures", str(listed), str(path))["tenants"]
+    assert taken["erased"] == 1
+    with empty.client() as client:
+        assert sorted(one["title"] for one in client.sessions.list()) == ["Renamed 0", "Renamed 2"]
+    assert "question 1" not in "".join(exported(empty))
+    assert empty.json("log", "verify")["ok"] is True
+
+
 def test_what_a_hub_lacks_is_added(saved: tuple[Hub, Path], empty: Hub) -> None:
     _, path = saved
     fill(empty, "acme/own", sessions=1)

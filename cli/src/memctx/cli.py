@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "export": Entry("transfer:export", "Write everything as JSON lines."),
         "backup": Entry("backup:backup", "Write everything into one file, or check such a file."),
         "restore": Entry("backup:restore", "Take a backup in."),
+        "erasures": Entry("erasures:erasures", "Keep a list of what was erased, for restoring."),
         "log": Entry("maintenance:log", "Check the log against its digests."),
         "worker": Entry("worker:worker", "Index what is written, beside an API."),
         "migrate": Entry("migrate:migrate", "Bring the database to this version's schema."),

@@ -436,3 +436,4 @@ class Imported(TypedDict):
     events: int
     skipped: int
     keys: int
+    erased: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from memctx import backups
+from memctx import backups, erasures
 from memctx.cli import Command, Group
 from memctx.commands.program import own_version
 from memctx.errors import Failed, LocalFailure
@@ -195,14 +195,21 @@ def _differences(tenant: backups.TenantBackup, found: Mapping[str, Any]) -> Iter
 @_PATH
 @click.option("--merge", is_flag=True, help="Into a hub that has projects: add what it lacks.")
 @click.option("--keys", is_flag=True, help="Also the API keys that the backup holds.")
+@click.option(
+    "--erasures",
+    "listed",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A list of `memctx erasures export`: what it names does not come back.",
+)
 @click.pass_obj
-def restore(run: Run, path: Path, *, merge: bool, keys: bool) -> None:
+def restore(run: Run, path: Path, *, merge: bool, keys: bool, listed: Path | None) -> None:
     """Take a backup in; the hub must be empty unless --merge is given.
 
     Clients notice by the new epoch of each project and read it again. Tenants that the hub does
     not have are made; that and their data need the hub's own key. With --merge a second run
     completes one that was interrupted.
     """
+    erased = erasures.read(listed) if listed else []
     with _progress(run, "reading", None) as went:
         manifest = _checked(path, went)
     if keys and not manifest.keys:
@@ -216,12 +223,15 @@ def restore(run: Run, path: Path, *, merge: bool, keys: bool) -> None:
         targets = _targets(run, client, manifest, merge=merge)
         for tenant, target in zip(manifest.tenants, targets, strict=True):
             pieces = _told(backups.pieces_of(path, tenant), went)
+            if erased:
+                pieces = erasures.before_projects(pieces, erased)
             mode = "merge" if merge else "empty"
             taken = client.restore(pieces, tenant=target, mode=mode, keys=keys)
             done.append({"tenant": tenant.name, **cast("dict[str, JsonValue]", taken)})
             run.out.note(
                 f"{tenant.name}: {taken['events']} events of {taken['projects']} projects taken"
                 f" in, {taken['skipped']} were there, {taken['keys']} keys"
+                + (f", {taken['erased']} erased again" if listed else "")
             )
     run.out.finish({"file": str(path), "tenants": done}, count=len(done))
 

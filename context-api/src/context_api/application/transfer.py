@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import JsonValue
 
 from context_api.application import audit
+from context_api.application.erasures import Erasures
 from context_api.application.ports import (
     ContextLoad,
     StoredKey,
@@ -113,7 +114,9 @@ async def import_(
     act = "restore" if chosen.restore else "import"
     await audit.announce(services, caller, act, keys=chosen.keys)
     done = await take_in(services.uow, caller, lines, chosen)
-    services.measures.appended(int(str(done["events"])))
+    services.measures.appended(int(str(done["events"])) + int(str(done["erased"])))
+    if done["erased"]:
+        await services.uow.checkpoint()
     await services.wakeup.notify()
     return done
 
@@ -124,7 +127,8 @@ async def take_in(
     """Takes an export in: logs that are new, and the rest of logs that go on.
 
     Each batch of events is one transaction whose digests follow what is stored, so a cut
-    import leaves true prefixes that a second one completes.
+    import leaves true prefixes that a second one completes. Lines that name records erased since
+    come before the projects; see `Erasures`.
 
     Raises:
         InvalidInput: a line is not of an export, or an event does not match its digest.
@@ -136,7 +140,7 @@ async def take_in(
     async for line in lines:
         if line.strip():
             await intake.take(line)
-    await intake.flush()
+    await intake.close()
     if not intake.ended:
         raise InvalidInput(
             "the export was cut off: its last line is missing; what it held so far is stored"
@@ -146,13 +150,17 @@ async def take_in(
         "events": intake.added,
         "skipped": intake.skipped,
         "keys": intake.added_keys,
+        "erased": intake.erased,
     }
 
 
 class _Intake:
     def __init__(self, uow: UnitOfWork, caller: Caller, chosen: Taken) -> None:
         self._uow = uow
+        self._caller = caller
         self._chosen = chosen
+        self._erasures = Erasures()
+        self._project_id = ""
         self._tenant_id = caller.tenant_id
         self._viewer = Viewer(tenant_id=caller.tenant_id, actor=caller.actor)
         self._number = 0
@@ -168,6 +176,7 @@ class _Intake:
         self.added = 0
         self.skipped = 0
         self.added_keys = 0
+        self.erased = 0
 
     async def check_empty(self) -> None:
         """Raises `Conflict` if only an empty tenant may be filled and this is not one."""
@@ -203,6 +212,8 @@ class _Intake:
             await self._open(parse_uuid(content["id"]), parse_uuid(content["epoch"]))
         elif what == "event":
             await self._event(from_document(content))
+        elif what == "erased" and not self._project_id:
+            self._erasures.want(content)
         elif what == "context_load":
             self._loads.append(_checked(ContextLoad(**content)))
         elif what == "api_key":
@@ -214,8 +225,9 @@ class _Intake:
             raise InvalidInput(f"line {self._number} is of an unknown kind")
 
     async def _open(self, project_id: str, epoch: str) -> None:
-        await self.flush()
         await self._check_course()
+        await self.close()
+        self._project_id = project_id
         self.projects += 1
         self._epoch = uuid7() if self._chosen.restore else epoch
         async with self._uow.read(self._viewer) as tx:
@@ -226,6 +238,7 @@ class _Intake:
     async def _event(self, event: Event) -> None:
         verify_event(self._previous, event)
         self._previous = event.digest
+        event = self._erasures.stripped(event)
         if event.seq <= self._head:
             self.skipped += 1
             self._shared = event
@@ -253,6 +266,13 @@ class _Intake:
             await tx.add_key(key)
             await tx.commit()
         self.added_keys += 1
+
+    async def close(self) -> None:
+        """Ends the project that was open: all its events, then the erasures it does not have."""
+        await self.flush()
+        if self._project_id:
+            done = await self._erasures.finish(self._uow, self._caller, self._project_id)
+            self.erased += done
 
     async def flush(self) -> None:
         """Writes the batch."""

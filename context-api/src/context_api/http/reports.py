@@ -294,12 +294,13 @@ class Rebuild(Answer):
 
 
 class Imported(Answer):
-    """What an import brought in."""
+    """What an import brought in; ``erased`` counts erasures of its own list that were due."""
 
     projects: int
     events: int
     skipped: int
     keys: int
+    erased: int
 
 
 class ModelState(Answer):
