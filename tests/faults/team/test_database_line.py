@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from tests.support.servers.postgres import PostgresServer
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WRITERS = 4
-ROUNDS = 12
+ROUNDS = int(os.environ.get("MEMCTX_TEST_ROUNDS", "12"))
 SHARE = 0.25
 TAILED_WRITERS = 16
 TAILED_ROUNDS = 8
