@@ -7,10 +7,14 @@ template, and the hub connects as the role that row-level security binds.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -49,9 +53,8 @@ class Files:
     def url(self, folder: Path) -> str:
         """Returns the URL of the file, migrated."""
         folder.mkdir(parents=True, exist_ok=True)
-        found = f"sqlite+aiosqlite:///{folder / 'hub.db'}"
-        runner.upgrade(found)
-        return found
+        migrated_file(folder / "hub.db")
+        return f"sqlite+aiosqlite:///{folder / 'hub.db'}"
 
     def edit(self, folder: Path, statement: str, *values: Any) -> None:
         """Changes one row."""
@@ -100,6 +103,22 @@ class OnServer:
         for name in self.names.values():
             self.server.drop(name)
         self.names.clear()
+
+
+@cache
+def _template_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="migrated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    runner.upgrade(f"sqlite+aiosqlite:///{folder / 'hub.db'}")
+    return folder / "hub.db"
+
+
+def migrated_file(path: Path) -> None:
+    """Gives a file its schema: a new one is a copy of a template, which takes no time."""
+    if path.exists():
+        runner.upgrade(f"sqlite+aiosqlite:///{path}")
+    else:
+        shutil.copyfile(_template_file(), path)
 
 
 def url_as(server: PostgresServer, role: str, database: str) -> str:

@@ -16,7 +16,7 @@ from context_migration import runner
 from memory_core.ids import uuid7
 from memory_core.operations import Body, Operation
 from memory_core.records import Kind
-from tests.support.databases import HubDatabase
+from tests.support.databases import HubDatabase, migrated_file
 
 # Random, as a hub on a server insists.
 KEY = "mctx_0123456789ab_Vq3nT8xLrW5yB1mKd7hP0sGfJ4cZ6uEa9iOtN2bXwRl"
@@ -32,7 +32,10 @@ def migrated(folder: Path, **given: Any) -> Settings:
     """Returns settings of a hub in ``folder``, whose database has its schema."""
     chosen = settings(folder, **given)
     folder.mkdir(parents=True, exist_ok=True)
-    runner.upgrade(chosen.database)
+    if chosen.database == settings(folder).database:
+        migrated_file(folder / "hub.db")
+    else:
+        runner.upgrade(chosen.database)
     return chosen
 
 

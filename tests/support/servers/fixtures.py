@@ -23,7 +23,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server; `create` makes a database on it."""
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(running_postgres())
+            server = stack.enter_context(running_postgres(in_memory=True))
         except Unstartable as error:
             missing("PostgreSQL", error)
         yield server
