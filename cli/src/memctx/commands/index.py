@@ -45,7 +45,7 @@ def verify(run: Run, *, project: str | None) -> None:
 @_project
 @click.pass_obj
 def repair(run: Run, *, project: str | None) -> None:
-    """Mend what differs, and build anew what is damaged."""
+    """Mend what differs, build anew what is damaged, and try again what could not be embedded."""
     _care(run, "repair", project, mend="`memctx doctor` says what is wrong")
 
 
