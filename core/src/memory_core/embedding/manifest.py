@@ -4,7 +4,7 @@
 
     models/all-MiniLM-L6-v2/
         model.json              the manifest, replaced atomically: the moment of an install
-        6fd5d72fe458-81c3a2f0/  model.onnx and tokenizer.json, never changed once named
+        6fd5d72fe458-81c3a2f0/  model.onnx, query.onnx and tokenizer.json, never changed once named
 
 A reader that holds a manifest therefore sees one whole install, old or new.
 """
@@ -20,9 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from memory_core.errors import ModelBroken, ModelMissing
 
+FileName = Literal["model.onnx", "query.onnx", "tokenizer.json"]
+
 MANIFEST_FILE: Final = "model.json"
-MODEL_FILE: Final = "model.onnx"
-TOKENIZER_FILE: Final = "tokenizer.json"
+MODEL_FILE: Final[FileName] = "model.onnx"
+QUERY_FILE: Final[FileName] = "query.onnx"
+"""The model for questions, in 8 bits; an install may lack it."""
+
+TOKENIZER_FILE: Final[FileName] = "tokenizer.json"
 FOLDER_PATTERN: Final = r"^[0-9a-f]{12}-[0-9a-f]{8}$"
 """Beginning of the model file's SHA-256, and random digits that tell two installs apart."""
 
@@ -63,7 +68,7 @@ class Manifest(_Strict):
     max_tokens: int = Field(ge=8)
     origin: Origin
     folder: Annotated[str, StringConstraints(pattern=FOLDER_PATTERN)]
-    files: dict[str, FileEntry]
+    files: dict[FileName, FileEntry]
     reference_cosine: float
     """The lowest cosine against the reference vectors, measured at installation."""
     installed_at: str
@@ -89,12 +94,12 @@ def read_manifest(model_dir: Path) -> Manifest:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         raise ModelBroken(f"{str(path)!r} is not a manifest that this version reads") from error
-    for name in (MODEL_FILE, TOKENIZER_FILE):
+    for name in {MODEL_FILE, TOKENIZER_FILE, *manifest.files}:
         _check_size(model_dir / manifest.folder / name, manifest, name)
     return manifest
 
 
-def _check_size(path: Path, manifest: Manifest, name: str) -> None:
+def _check_size(path: Path, manifest: Manifest, name: FileName) -> None:
     entry = manifest.files.get(name)
     if entry is None:
         raise ModelBroken(f"the manifest does not name {name}")
@@ -125,8 +130,7 @@ def check_digests(model_dir: Path, manifest: Manifest) -> None:
     Raises:
         ModelBroken: a file differs or cannot be read.
     """
-    for name in (MODEL_FILE, TOKENIZER_FILE):
-        entry = manifest.files[name]
+    for name, entry in manifest.files.items():
         path = model_dir / manifest.folder / name
         try:
             found = file_sha256(path)

@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_core.embedding.cores import available_cores
-from memory_core.embedding.manifest import MODEL_FILE, TOKENIZER_FILE, read_manifest
+from memory_core.embedding.manifest import (
+    MODEL_FILE,
+    QUERY_FILE,
+    TOKENIZER_FILE,
+    read_manifest,
+)
 from memory_core.embedding.port import Vectors, normalised, storable
 from memory_core.errors import ModelBroken, ModelMissing
 
@@ -66,13 +71,14 @@ def _padded(encodings: Sequence[Encoding]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 class OnnxEmbedder:
-    """The default provider: exact float32 inference on the processor."""
+    """The default provider: exact float32 inference on the processor, 8 bits for questions."""
 
     def __init__(
         self,
         model_file: Path,
         tokenizer_file: Path,
         *,
+        query_file: Path | None = None,
         model: str = MODEL_NAME,
         max_tokens: int = MAX_TOKENS,
         threads: int | None = None,
@@ -82,6 +88,7 @@ class OnnxEmbedder:
         Args:
             model_file: the ONNX file.
             tokenizer_file: the ``tokenizer.json`` that belongs to it.
+            query_file: the same model in 8 bits, for questions; else they take the first.
             model: the name under which vectors are kept.
             max_tokens: where texts are cut.
             threads: for one run; all available cores, at most 8, when not given.
@@ -96,6 +103,7 @@ class OnnxEmbedder:
         cores = threads or min(available_cores(), _MAX_THREADS)
         self._tokenizer = _load_tokenizer(tokenizer_file, max_tokens)
         self._session = _load_session(model_file, cores)
+        self._query_session = _load_session(query_file, cores) if query_file else self._session
         self._inputs = frozenset(item.name for item in self._session.get_inputs())
 
     @classmethod
@@ -122,6 +130,7 @@ class OnnxEmbedder:
         return cls(
             folder / MODEL_FILE,
             folder / TOKENIZER_FILE,
+            query_file=folder / QUERY_FILE if QUERY_FILE in manifest.files else None,
             model=manifest.name + suffix,
             max_tokens=manifest.max_tokens,
             threads=threads,
@@ -137,19 +146,20 @@ class OnnxEmbedder:
             encodings = self._tokenizer.encode_batch_fast(part)
             for group in batches([len(encoding) for encoding in encodings]):
                 positions = [start + position for position in group]
-                vectors[positions] = self._run([encodings[position] for position in group])
+                group_of = [encodings[position] for position in group]
+                vectors[positions] = self._run(group_of, self._session)
         return vectors
 
     def embed_query(self, text: str) -> Vectors:
-        """Returns the vector of one text, (384,)."""
+        """Returns the vector of a question, (384,)."""
         encoding = self._tokenizer.encode_batch_fast([storable(text[:MAX_CHARACTERS])])
-        vector: Vectors = self._run(encoding)[0]
+        vector: Vectors = self._run(encoding, self._query_session)[0]
         return vector
 
-    def _run(self, encodings: Sequence[Encoding]) -> Vectors:
+    def _run(self, encodings: Sequence[Encoding], session: Any) -> Vectors:
         ids, mask = _padded(encodings)
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden: NDArray[np.float32] = self._session.run(
+        hidden: NDArray[np.float32] = session.run(
             None, {name: values for name, values in feed.items() if name in self._inputs}
         )[0]
         weights = mask.astype(np.float32)[:, np.newaxis, :]

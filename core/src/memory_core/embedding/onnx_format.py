@@ -1,4 +1,4 @@
-"""Writing an ONNX model file with nothing but numpy.
+"""Writing and reading an ONNX model file with nothing but numpy.
 
 An ONNX file is one protocol buffer message. Only the fields that a plain inference graph needs
 are written, numbered as in ``onnx.proto`` (github.com/onnx/onnx, ``onnx/onnx.proto``). Because
@@ -9,7 +9,7 @@ the onnx package and without torch, and the same weights always give the same by
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 IR_VERSION: Final = 8
 """ONNX 1.12 (2022); every onnxruntime this project accepts reads it."""
 
-_ELEMENT_TYPES: Final = {"float32": 1, "int64": 7}
-_VARINT, _LENGTH_DELIMITED, _FIXED32 = 0, 2, 5
+_ELEMENT_TYPES: Final = {"float32": 1, "uint8": 2, "int8": 3, "int64": 7}
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 AttributeValue = int | float | Sequence[int]
 
@@ -42,10 +42,11 @@ def integer_field(number: int, value: int) -> bytes:
 
 def bytes_field(number: int, value: bytes) -> bytes:
     """Returns one field of bytes: also an embedded message."""
-    return _head(number, len(value)) + value
+    return head(number, len(value)) + value
 
 
-def _head(number: int, length: int) -> bytes:
+def head(number: int, length: int) -> bytes:
+    """Returns what begins a field of so many bytes."""
     return varint(number << 3 | _LENGTH_DELIMITED) + varint(length)
 
 
@@ -54,8 +55,43 @@ def text_field(number: int, value: str) -> bytes:
     return bytes_field(number, value.encode())
 
 
+def fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yields number and value of each field of a message: an integer, or the bytes of all else.
+
+    Raises:
+        ValueError: it is not a message, or cut short.
+    """
+    view, at = memoryview(message), 0
+    while at < len(view):
+        key, at = _read_varint(view, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _read_varint(view, at)
+            yield number, value
+            continue
+        length = {_FIXED64: 8, _FIXED32: 4}.get(kind)
+        if kind == _LENGTH_DELIMITED:
+            length, at = _read_varint(view, at)
+        if length is None or at + length > len(view):
+            raise ValueError("not a message of protocol buffers")
+        yield number, view[at : at + length]
+        at += length
+
+
+def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(view) and shift < 64:
+        byte = view[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number has no end")
+
+
 def tensor(name: str, values: NDArray[Any]) -> bytes:
-    """Returns a ``TensorProto`` of float32 or int64 values."""
+    """Returns a ``TensorProto`` of float32, int8, uint8 or int64 values."""
     array = np.ascontiguousarray(values)
     dims = b"".join(integer_field(1, size) for size in values.shape)
     kind = integer_field(2, _ELEMENT_TYPES[array.dtype.name])
@@ -74,13 +110,17 @@ def _attribute(name: str, value: AttributeValue) -> bytes:
 
 
 def node(
-    operator: str, inputs: Sequence[str], output: str, attributes: Mapping[str, AttributeValue]
+    operator: str,
+    inputs: Sequence[str],
+    outputs: str | Sequence[str],
+    attributes: Mapping[str, AttributeValue],
 ) -> bytes:
-    """Returns a ``NodeProto`` with one output, named after it."""
+    """Returns a ``NodeProto``, named after its first output."""
+    names = [outputs] if isinstance(outputs, str) else [*outputs]
     return (
         b"".join(text_field(1, name) for name in inputs)
-        + text_field(2, output)
-        + text_field(3, output)
+        + b"".join(text_field(2, name) for name in names)
+        + text_field(3, names[0])
         + text_field(4, operator)
         + b"".join(bytes_field(5, _attribute(key, value)) for key, value in attributes.items())
     )
@@ -113,7 +153,7 @@ def model(
     graph: list[bytes] = []
     for number, items in ((1, nodes), (5, initializers), (11, inputs), (12, outputs)):
         for item in items:
-            graph += (_head(number, len(item)), item)
+            graph += (head(number, len(item)), item)
     graph.append(text_field(2, name))
     tail = [bytes_field(14, text_field(1, key) + text_field(2, metadata[key])) for key in metadata]
     return [
@@ -121,6 +161,6 @@ def model(
         text_field(2, "memory-context"),
         bytes_field(8, text_field(1, "") + integer_field(2, opset)),
         *tail,
-        _head(7, sum(map(len, graph))),
+        head(7, sum(map(len, graph))),
         *graph,
     ]

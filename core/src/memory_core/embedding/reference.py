@@ -16,7 +16,7 @@ from memory_core.embedding.port import Embedder, Vectors, normalised
 from memory_core.errors import ModelBroken
 
 MINIMUM_COSINE: Final = 0.9999
-"""float32 on another processor stays above 0.999999; int8 falls below 0.99."""
+"""float32 on another processor stays above 0.999999; 8 bits fall below 0.99."""
 
 
 class Reference(NamedTuple):
