@@ -3,19 +3,25 @@
 pytest-xdist begins with the files of the most tests, but the files that take minutes have few:
 at the end one worker would still run containers while the others have nothing left. Files with a
 ``slow`` test come first, those with the longest ``timeout`` before all.
+
+Tests of containers mostly wait. With one worker more than there are cores, theirs does nothing
+else, and the others have the cores for themselves.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 CONTAINERS = ("tests/docker/test_end_to_end.py", "tests/docker/test_additions.py")
 """Build the same images, which is faster done once, and share one engine: by one worker."""
+TOGETHER = "containers"
 
 
 class LongestFirst(LoadFileScheduling):
@@ -27,7 +33,15 @@ class LongestFirst(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "containers" if file in CONTAINERS else file
+        return TOGETHER if file in CONTAINERS else file
+
+    def _reschedule(self, node: WorkerController) -> None:
+        spare = self.numnodes > len(os.sched_getaffinity(0))
+        if spare and TOGETHER in self.assigned_work[node] and not node.shutting_down:
+            # It ends what it has; nothing more comes.
+            node.shutdown()
+        else:
+            super()._reschedule(node)
 
 
 def longest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:

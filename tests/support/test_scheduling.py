@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.scheduling import CONTAINERS
 
 ROOT = Path(__file__).parents[2]
@@ -23,34 +25,50 @@ FILES = {
 }
 
 
-def test_the_longest_files_come_first_and_containers_stay_together(tmp_path: Path) -> None:
+def ran(folder: Path, workers: int) -> list[tuple[str, str]]:
+    """Runs the files and returns the worker and the file of each test."""
     for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "pytest.ini").write_text(
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "pytest.ini").write_text(
         "[pytest]\nmarkers =\n  slow: takes seconds\n  timeout: how long\n"
     )
     command = [sys.executable, "-m", "pytest", "-v"]
     command += ["-p", "no:cacheprovider", "-p", "xdist", "-p", "tests.conftest"]
-    command += ["-n", "2", "--dist", "loadfile", "--import-mode=importlib"]
+    command += ["-n", str(workers), "--dist", "loadfile", "--import-mode=importlib"]
     kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     kept |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
-        command, cwd=tmp_path, env=kept, capture_output=True, text=True, check=False, timeout=120,
+        command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    ran = re.findall(r"^\[(gw\d)\] .* PASSED (\S+)::", done.stdout, re.MULTILINE)
-    assert len(ran) == 11
-    workers = {worker for worker, file in ran if file in CONTAINERS}
+    found = re.findall(r"^\[(gw\d)\] .* PASSED (\S+)::", done.stdout, re.MULTILINE)
+    assert len(found) == 11
+    return found
+
+
+def test_the_longest_files_come_first_and_containers_stay_together(tmp_path: Path) -> None:
+    tests = ran(tmp_path, 2)
+    workers = {worker for worker, file in tests if file in CONTAINERS}
     assert len(workers) == 1
-    first = [file for worker, file in ran if worker in workers][:4]
+    first = [file for worker, file in tests if worker in workers][:4]
     assert sorted(first) == sorted([*CONTAINERS, *CONTAINERS])
-    others = [file for worker, file in ran if worker not in workers]
+    others = [file for worker, file in tests if worker not in workers]
     assert others[0] == "test_slowest.py"
     assert list(dict.fromkeys(others)) == [
         file for file in ("test_slowest.py", "test_slow.py", "test_many.py", "test_patient.py")
         if file in others
     ]  # fmt: skip
+
+
+def test_a_worker_more_than_cores_is_for_containers_alone(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    if cores > 4:
+        pytest.skip("so many workers would only show the same")
+    tests = ran(tmp_path, cores + 1)
+    workers = {worker for worker, file in tests if file in CONTAINERS}
+    assert len(workers) == 1
+    assert {file for worker, file in tests if worker in workers} == set(CONTAINERS)
 
 
 def test_containers_are_all_the_files_that_start_some() -> None:
