@@ -240,15 +240,16 @@ class WriteTx(Protocol):
         """Keeps other writers of a project waiting, so that what is read now stays true."""
 
     async def standing(
-        self, viewer: Viewer, project: str, op_id: str, refs: Iterable[Ref], *, hold: bool
+        self, viewer: Viewer, project: str | Ref, op_id: str, refs: Iterable[Ref], *, hold: bool
     ) -> Standing:
-        """Returns what an operation on a visible project, by id or slug, is decided upon.
+        """Returns what an operation on a visible project is decided upon.
 
-        Without ``hold`` it may change before `append`, which then raises `Moved` if it makes
-        or changes one of ``refs``.
+        The project is named by its id or slug, or by a record of it. Without ``hold`` what is
+        found may change before `append`, which then raises `Moved` if it makes or changes one
+        of ``refs``.
 
         Raises:
-            ProjectNotFound: there is none that the viewer may see.
+            ProjectNotFound, NotFound: there is none that the viewer may see.
         """
 
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from context_api.application import audit
+from context_api.application.deciding import (
+    OtherLevel,
+    changed_since,
+    check_level,
+    check_match,
+    children,
+)
 from context_api.application.ports import Appended, Moved, StoredOperation, Viewer, WriteTx
 from context_api.application.redacting import redact_operation, total
 from context_api.application.services import Services
@@ -14,7 +23,7 @@ from context_api.domain.caller import WRITE, Caller
 from memory_core.canonical import canonical_json, digest
 from memory_core.clock import EPOCH, now
 from memory_core.decide import Decision, Known, complete, decide, refs
-from memory_core.errors import Deleted, IdempotencyMismatch, NotFound, PreconditionFailed
+from memory_core.errors import Deleted, IdempotencyMismatch, NotFound
 from memory_core.events import EventType
 from memory_core.ids import derive_id
 from memory_core.operations import (
@@ -33,9 +42,6 @@ from memory_core.redaction import redact_value
 
 _CREATIONS = (CreateProject, CreateSession, CreateCheckpoint, CreatePattern)
 _ADDITIONS = (CreateSession, CreateCheckpoint, CreatePattern, AppendMessages, RecordOutcome)
-_UPDATES = frozenset(
-    {EventType.PROJECT_UPDATED, EventType.SESSION_UPDATED, EventType.PATTERN_UPDATED}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,8 @@ class _Asked:
 
     caller: Caller
     operation: Operation
-    project: str
+    project: str | Ref
+    level: Privacy
     at: str
     if_match: str | None
     op_hash: bytes | None
@@ -119,30 +126,35 @@ async def _execute(
     if key is not None:
         operation = renamed(operation, caller, key)
         op_hash = request_hash(operation, project)
-    level = getattr(operation.body, "privacy_level", None)
-    if project is None:
-        project, level = await _place(services, caller, operation)
-    elif level is Privacy.EPHEMERAL:
+    level = getattr(operation.body, "privacy_level", None) or Privacy.TEAM
+    place: str | Ref = project or Ref(operation.kind, operation.record_id)
+    if project is None and not isinstance(operation.body, AppendMessages | RecordOutcome):
+        place, level = await _place(services, caller, operation)
+    elif project is not None and level is Privacy.EPHEMERAL:
         async with services.uow.glance(viewer_of(caller)) as records:
             await project_named(records, project)
-    at, level = now(), level or Privacy.TEAM
-    operation, counts = redact_operation(complete(operation, at), level)
-    if level is Privacy.EPHEMERAL:
-        return Written(document=None, stored=False, redactions=total(counts))
-    asked = _Asked(
-        caller=caller,
-        operation=operation,
-        project=project,
-        at=at,
-        if_match=if_match,
-        op_hash=op_hash,
-        counts=counts,
+    at = now()
+    operation = complete(operation, at)
+    ask = partial(
+        _asked, operation, caller=caller, project=place, at=at, if_match=if_match, op_hash=op_hash
     )
-    written = await _carry_out(services, asked)
+    asked = ask(level)
+    if level is Privacy.EPHEMERAL:
+        return Written(document=None, stored=False, redactions=total(asked.counts))
+    try:
+        written = await _carry_out(services, asked)
+    except OtherLevel as other:
+        written = await _carry_out(services, ask(other.level))
     if isinstance(operation.body, Erase):
         await services.uow.checkpoint()
     await services.wakeup.notify()
     return await _with_document(services, caller, operation, written)
+
+
+def _asked(operation: Operation, level: Privacy, **more: Any) -> _Asked:
+    """Returns an operation as it may be stored at a privacy level."""
+    redacted, counts = redact_operation(operation, level)
+    return _Asked(operation=redacted, level=level, counts=counts, **more)
 
 
 def renamed(operation: Operation, caller: Caller, key: str) -> Operation:
@@ -223,13 +235,14 @@ async def _attempt(services: Services, asked: _Asked, *, hold: bool) -> Written:
                 actor=caller.actor,
                 now=asked.at,
                 documents=found.documents,
-                changed=await _changed_since(tx, operation, current),
-                children=await _children(tx, caller, operation),
+                changed=await changed_since(tx, operation, current),
+                children=await children(tx, caller, operation),
                 redactions=asked.counts,
             ),
         )
         # After the decision, which refuses those who may not know that the record exists.
-        _check_match(current, asked.if_match)
+        check_match(current, asked.if_match)
+        check_level(operation, current, asked.level)
         appended = await _append(tx, asked, found.project_id, decision)
         await tx.commit()
     services.measures.appended(len(decision.drafts))
@@ -284,47 +297,6 @@ def _summary(decision: Decision, *, seq: int, head: int) -> Written:
         duplicates=list(decision.duplicates),
         differing=list(decision.differing),
         conflicts=list(decision.conflicts),
-    )
-
-
-def _check_match(current: Document | None, if_match: str | None) -> None:
-    if if_match is None or current is None:
-        return
-    if current.get("last_op") != if_match:
-        raise PreconditionFailed
-
-
-async def _changed_since(
-    tx: WriteTx, operation: Operation, current: Document | None
-) -> frozenset[str] | None:
-    """Returns the fields that changed after the operation's base; None if that is unknown."""
-    if operation.base is None or current is None or current.get("last_op") == operation.base:
-        return frozenset()
-    fields: set[str] | None = None
-    for event in await tx.log.of_record(operation.record_id, own_only=True):
-        if event.op_id == operation.base:
-            fields = set()
-        elif fields is not None and event.type in _UPDATES and event.content is not None:
-            changes = event.content.get("changes")
-            fields |= set(changes) if isinstance(changes, dict) else set()
-    return None if fields is None else frozenset(fields)
-
-
-async def _children(tx: WriteTx, caller: Caller, operation: Operation) -> tuple[str, ...]:
-    """Returns the child sessions that go with a session; deleted ones only to be erased.
-
-    PRIVATE ones of another owner stay: the caller may not even know of them.
-    """
-    if operation.kind is not Kind.SESSION or not isinstance(operation.body, Delete | Erase):
-        return ()
-    children = await tx.child_sessions(operation.record_id)
-    documents = await tx.documents(Ref(Kind.SESSION, child) for child in children)
-    erases = isinstance(operation.body, Erase)
-    return tuple(
-        ref.id
-        for ref, document in documents.items()
-        if (erases or not document["deleted"])
-        and (document["privacy_level"] != Privacy.PRIVATE or document["owner"] == caller.actor)
     )
 
 

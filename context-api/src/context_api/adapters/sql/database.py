@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from context_api.adapters.sql.batch import Batch, Place
 from context_api.adapters.sql.dialect import Dialect
 from context_api.application.ports import Recalled, Viewer
-from memory_core.records import Kind, Ref
+from memory_core.records import Document, Kind, Ref
 
 
 class Executes(Protocol):
@@ -51,9 +51,13 @@ class Shortcuts(Protocol):
     """What a server does in one statement, by itself, to save the way there and back."""
 
     async def there(
-        self, viewer: Viewer, project: str, op_id: str, refs: Iterable[Ref], /
+        self, viewer: Viewer, project: str | Ref, op_id: str, refs: Iterable[Ref], /
     ) -> There:
-        """Returns what there is of a project, by id or slug, an operation and records."""
+        """Returns what there is of a project, by id, slug or record, an operation and records."""
+        ...
+
+    async def documents(self, kind: Kind, ids: Sequence[str], /) -> list[Document]:
+        """Returns the documents of records that exist."""
         ...
 
     async def append(self, project_id: str, batch: Batch, /, *, is_held: bool) -> Place | None:

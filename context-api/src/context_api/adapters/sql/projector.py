@@ -9,6 +9,7 @@ from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
+from context_api.adapters.sql.database import Shortcuts
 from context_api.adapters.sql.dialect import Dialect, upsert
 from context_api.adapters.sql.rows import (
     document_columns,
@@ -37,10 +38,17 @@ _ORDER = (
 class Projector:
     """The records of a tenant as one transaction sees them, with its own changes on top."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        tenant_id: str,
+        dialect: Dialect,
+        shortcuts: Shortcuts | None = None,
+    ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
         self._dialect = dialect
+        self._shortcuts = shortcuts
         self._seen: dict[Ref, Document | None] = {}
 
     def forget(self) -> None:
@@ -71,14 +79,17 @@ class Projector:
         return {ref: document for ref, document in found.items() if document is not None}
 
     async def _read(self, kind: Kind, ids: Sequence[str]) -> None:
-        table = t.RECORD_TABLES[kind]
-        columns = [table.c[name] for name in document_columns(kind)]
-        rows = await self._connection.execute(
-            select(*columns).where(table.c.tenant_id == self._tenant_id, table.c.id.in_(ids))
-        )
+        if self._shortcuts is not None:
+            found = await self._shortcuts.documents(kind, ids)
+        else:
+            table = t.RECORD_TABLES[kind]
+            columns = [table.c[name] for name in document_columns(kind)]
+            rows = await self._connection.execute(
+                select(*columns).where(table.c.tenant_id == self._tenant_id, table.c.id.in_(ids))
+            )
+            found = [to_document(kind, row) for row in rows.mappings()]
         self._seen.update({Ref(kind, identity): None for identity in ids})
-        for row in rows.mappings():
-            self._seen[Ref(kind, row["id"])] = to_document(kind, row)
+        self._seen.update({Ref(kind, str(document["id"])): document for document in found})
 
     async def project(self, events: Sequence[Event]) -> None:
         """Applies ``events`` and writes what they change, each document once."""

@@ -14,6 +14,12 @@ from memory_core.canonical import canonical_json
 from memory_core.clock import from_datetime, to_datetime
 
 
+def from_moment(value: datetime) -> str:
+    """Returns the canonical text of a time as a driver gives it."""
+    # The first and the last moment of all are kept as infinities, without a zone.
+    return from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
+
+
 class UtcTime(TypeDecorator[str]):
     """A canonical time text; a timestamp with zone where the database has one."""
 
@@ -36,8 +42,7 @@ class UtcTime(TypeDecorator[str]):
         """Returns the canonical text."""
         if not isinstance(value, datetime):
             return cast("str | None", value)
-        # The driver keeps the first and the last moment of all as infinities, without a zone.
-        return from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
+        return from_moment(value)
 
 
 class Uuid(TypeDecorator[str]):

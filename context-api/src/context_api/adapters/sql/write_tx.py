@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
@@ -16,14 +16,14 @@ from context_api.adapters.sql.database import Shortcuts
 from context_api.adapters.sql.dialect import Dialect, lock_names, take_time
 from context_api.adapters.sql.failures import translating
 from context_api.adapters.sql.keys import end_key, to_key_row
-from context_api.adapters.sql.loads import to_load_row
+from context_api.adapters.sql.loads import add_loads, recount_loads
 from context_api.adapters.sql.log import LogReader, read_head, write_events
 from context_api.adapters.sql.projector import Projector
 from context_api.adapters.sql.reading import Reader
 from context_api.application.ports import Appended, ContextLoad, Head, Standing, StoredKey, Viewer
-from memory_core.errors import ProjectNotFound
+from memory_core.errors import NotFound, ProjectNotFound
 from memory_core.events import Event, EventDraft, EventType, genesis, seal, unsealed
-from memory_core.records import Document, Kind, Ref
+from memory_core.records import Document, Ref
 
 
 class SqlWriteTx:
@@ -46,7 +46,7 @@ class SqlWriteTx:
         self._glance = glance
         self._shortcuts = shortcuts
         self._held: dict[str, Head | None] = {}
-        self._projector = Projector(connection, tenant_id, dialect)
+        self._projector = Projector(connection, tenant_id, dialect, shortcuts)
         self.log = LogReader(connection, tenant_id)
         self.audit = AuditWriter(connection, tenant_id, dialect)
 
@@ -62,21 +62,20 @@ class SqlWriteTx:
             self._projector.forget()
 
     async def standing(
-        self, viewer: Viewer, project: str, op_id: str, refs: Iterable[Ref], *, hold: bool
+        self, viewer: Viewer, project: str | Ref, op_id: str, refs: Iterable[Ref], *, hold: bool
     ) -> Standing:
-        """Returns what an operation on a visible project, by id or slug, is decided upon.
+        """Returns what an operation on a visible project is decided upon.
 
-        Without ``hold`` it may change before `append`. Where one writer has the whole database
-        nobody waits for anybody, and the project is held anyway.
+        The project is named by its id or slug, or by a record of it. Without ``hold`` what is
+        found may change before `append`. Where one writer has the whole database nobody waits
+        for anybody, and the project is held anyway.
 
         Raises:
-            ProjectNotFound: there is none that the viewer may see.
+            ProjectNotFound, NotFound: there is none that the viewer may see.
         """
         refs = list(refs)
         if self._shortcuts is None:
-            async with self._glance(viewer) as records:
-                named = await records.project(project)
-            project_id = _found(None if named is None else str(named["id"]), project)
+            project_id = _found(await self._placed(viewer, project), project)
             await self.hold(project_id)
             repeat = await self.log.operation(op_id)
         else:
@@ -89,6 +88,14 @@ class SqlWriteTx:
             repeat = await self.log.operation(op_id) if there.is_repeat else None
         documents = await self.documents(refs)
         return Standing(project_id=project_id, repeat=repeat, documents=documents)
+
+    async def _placed(self, viewer: Viewer, project: str | Ref) -> str | None:
+        async with self._glance(viewer) as records:
+            if isinstance(project, str):
+                named = await records.project(project)
+                return None if named is None else str(named["id"])
+            stored = await records.stored(*project)
+            return None if stored is None else str(stored["project_id"])
 
     async def documents(self, refs: Iterable[Ref]) -> dict[Ref, Document]:
         """Returns the documents of those ``refs`` that exist, whoever may see them."""
@@ -245,51 +252,11 @@ class SqlWriteTx:
 
     async def recount_loads(self, project_id: str) -> None:
         """Sets the access counters of a project's sessions from what contexts loaded."""
-        loads, sessions = t.context_loads, t.sessions
-        of_session = (
-            (loads.c.tenant_id == sessions.c.tenant_id)
-            & (loads.c.record_id == sessions.c.id)
-            & (loads.c.kind == Kind.SESSION.value)
-        )
-        await self._connection.execute(
-            update(sessions)
-            .where(sessions.c.tenant_id == self._tenant_id, sessions.c.project_id == project_id)
-            .values(
-                access_count=select(func.count()).where(of_session).scalar_subquery(),
-                last_accessed=select(func.max(loads.c.loaded_at))
-                .where(of_session)
-                .scalar_subquery(),
-            )
-        )
+        await recount_loads(self._connection, self._tenant_id, project_id)
 
     async def add_loads(self, loads: Sequence[ContextLoad]) -> None:
         """Keeps what a context pack gave out, and counts it on the sessions."""
-        loads = await self._new_loads(loads)
-        if not loads:
-            return
-        rows = [to_load_row(self._tenant_id, load) for load in loads]
-        await self._connection.execute(insert(t.context_loads), rows)
-        sessions = t.sessions
-        # Always in one order, so that two packs of the same sessions do not wait for each other.
-        for load in sorted(loads, key=lambda load: load.record_id):
-            if load.kind != Kind.SESSION.value:
-                continue
-            await self._connection.execute(
-                update(sessions)
-                .where(sessions.c.tenant_id == self._tenant_id, sessions.c.id == load.record_id)
-                .values(access_count=sessions.c.access_count + 1, last_accessed=load.loaded_at)
-            )
-
-    async def _new_loads(self, loads: Sequence[ContextLoad]) -> list[ContextLoad]:
-        table = t.context_loads
-        rows = await self._connection.execute(
-            select(table.c.recall_id, table.c.position).where(
-                table.c.tenant_id == self._tenant_id,
-                table.c.recall_id.in_({load.recall_id for load in loads}),
-            )
-        )
-        kept = {(row.recall_id, row.position) for row in rows}
-        return [load for load in loads if (load.recall_id, load.position) not in kept]
+        await add_loads(self._connection, self._tenant_id, loads)
 
     async def add_key(self, key: StoredKey) -> None:
         """Stores an API key."""
@@ -343,7 +310,9 @@ class SqlWriteTx:
         self._committed()
 
 
-def _found(project_id: str | None, name: str) -> str:
-    if project_id is None:
-        raise ProjectNotFound(f"there is no project {name!r}")
-    return project_id
+def _found(project_id: str | None, named: str | Ref) -> str:
+    if project_id is not None:
+        return project_id
+    if isinstance(named, str):
+        raise ProjectNotFound(f"there is no project {named!r}")
+    raise NotFound(f"there is no {named.kind.value} {named.id}")
