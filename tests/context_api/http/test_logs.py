@@ -109,7 +109,7 @@ def test_libraries_that_log_values_are_quiet(lines: io.StringIO) -> None:
 
 def ask_everything(hub: Hub) -> None:
     """Uses many routes, well and badly, with canaries wherever a client can put them."""
-    base = {"Authorization": f"Bearer {KEY}", "User-Agent": "quokkaheader"}
+    base = {"Authorization": f"Bearer {hub.key}", "User-Agent": "quokkaheader"}
     with httpx.Client(base_url=hub.url, headers=base, timeout=30) as client:
         api = "/api/v1"
         project = client.post(f"{api}/projects", json={"slug": "quokkaslug/one"}).json()["id"]

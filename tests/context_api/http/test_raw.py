@@ -18,6 +18,7 @@ from tests.context_api.http.serving import Hub, serving
 from tests.support.services import KEY
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +66,15 @@ def send_huge(client: socket.socket, total: int, *, chunked: bool) -> int:
 
 @pytest.mark.parametrize("path", ["/api/v1/sessions", "/api/v1/search"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_100_mib_is_refused_in_constant_memory(
+def test_a_body_of_a_gigabyte_is_refused_in_constant_memory(
     hub: Hub, path: str, chunked: bool
 ) -> None:
-    how = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {100 * MIB}"
+    how = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {GIB}"
     before = resident()
     with connect(hub) as client:
         client.sendall(head(path, "Content-Type: application/json", how))
         sender = threading.Thread(
-            target=send_huge, args=(client, 100 * MIB), kwargs={"chunked": chunked}
+            target=send_huge, args=(client, GIB), kwargs={"chunked": chunked}
         )
         sender.start()
         status, problem = answer(client)

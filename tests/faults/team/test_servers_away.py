@@ -13,8 +13,10 @@ import pytest
 
 from memory_core.errors import Unavailable
 from sync_agent.errors import HubUnreachable
+from tests.context_api.http.test_logs import CANARIES, ask_everything
 from tests.faults.team.team import Memory, eventually, paused
-from tests.support.stack import Stack
+from tests.support.servers import redis
+from tests.support.stack import CACHE_SECRET, KEY, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -131,3 +133,24 @@ def test_what_one_process_acknowledged_another_finds_at_once(stack: Stack, memor
             reader.ask("of many")
             writer.remember(text)
             assert text in reader.texts("of many")
+
+
+def test_after_all_that_no_log_holds_what_was_said(stack: Stack, memory: Memory) -> None:
+    """Neither ours nor the servers': no text, question, name or key, whatever went wrong."""
+    chroma = stack.servers.chroma.process
+    assert chroma is not None
+    with paused(chroma):
+        ask_everything(stack.api)
+    ask_everything(stack.apis[1])
+    eventually(memory.is_whole)
+    servers = stack.servers
+    logs = [one.folder / "hub.log" for one in [*stack.apis, *stack.workers]]
+    logs += [one.folder / "log" for one in (servers.postgres, servers.redis, servers.chroma)
+             if one.folder is not None]  # fmt: skip
+    assert len(logs) == 6
+    said = (*CANARIES, "nesting made it slow", "written while", "kept after", "finding 1")
+    secrets = (KEY.rpartition("_")[2], CACHE_SECRET, redis.PASSWORD)
+    for log in logs:
+        written = log.read_text(errors="replace")
+        assert written
+        assert [word for word in (*said, *secrets) if word in written] == [], log

@@ -10,6 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.dialect import Dialect, lock_row
 from context_api.application.ports import StoredKey
+from memory_core.clock import parse_time
+from memory_core.errors import ContextError
+
+LONG_AGO = "0001-01-01T00:00:00.000000Z"
 
 
 def to_key(row: RowMapping) -> StoredKey:
@@ -21,13 +25,28 @@ def to_key(row: RowMapping) -> StoredKey:
         name=row["name"],
         owner=row["owner"],
         secret_hash=row["secret_hash"],
-        scopes=tuple(row["scopes"]),
-        project_ids=None if granted is None else tuple(granted),
+        scopes=_texts(row["scopes"]),
+        project_ids=None if granted is None else _texts(granted),
         created_at=row["created_at"],
-        expires_at=row["expires_at"],
+        expires_at=_time(row["expires_at"]),
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
     )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Returns a list of texts; whatever else a damaged row holds grants nothing."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(one for one in value if isinstance(one, str))
+
+
+def _time(value: str | None) -> str | None:
+    """Returns a time; one that cannot be read has passed."""
+    try:
+        return None if value is None else parse_time(value)
+    except ContextError:
+        return LONG_AGO
 
 
 def to_key_row(key: StoredKey) -> dict[str, Any]:
