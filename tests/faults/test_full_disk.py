@@ -84,6 +84,7 @@ def test_full_disk(tmp_path: Path) -> None:
             pack = client.post("/context", json={"project": "acme/api", "query": "zeppelin"})
             assert pack.status_code == 200, pack.text
             assert verified(client)["ok"]
+            assert b"zeppelin" in client.get("/export").content, "it can still be saved"
             ballast.unlink()
 
             def works() -> bool:

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
@@ -27,7 +28,7 @@ from context_api.application.viewing import viewer_of
 from context_api.domain.caller import ADMIN, Caller
 from memory_core.canonical import canonical_json, check_text
 from memory_core.clock import now, parse_time
-from memory_core.errors import Conflict, Corrupt, InvalidInput, SlugTaken
+from memory_core.errors import Conflict, Corrupt, InvalidInput, SlugTaken, StorageFull
 from memory_core.events import Event, EventType, genesis, verify_event
 from memory_core.ids import parse_uuid, uuid7
 from memory_core.records import Document, Kind
@@ -77,7 +78,9 @@ async def export(
     """
     caller.require(ADMIN)
     chosen = chosen or Exported()
-    await audit.announce(services, caller, "export", keys=chosen.keys)
+    # What is to be saved from a full disk must not need room on it.
+    with suppress(StorageFull):
+        await audit.announce(services, caller, "export", keys=chosen.keys)
     yield _line({FORMAT: {"version": FORMAT_VERSION, "exported_at": now()}})
     count = 0
     async with services.uow.read(viewer_of(caller)) as tx:
