@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import URLError
 
@@ -19,6 +20,9 @@ from tests.support.servers.children import start_child
 from tests.support.servers.finding import Unstartable, free_port, wait_until
 
 VARIABLE = "MEMCTX_TEST_CHROMA_URL"
+BINDINGS = "chromadb_rust_bindings"
+RUN = f"import sys, {BINDINGS}; {BINDINGS}.cli(['chroma', *sys.argv[1:]])"
+"""What the program `chroma` does, but for a second in which it loads Chroma's client."""
 
 
 @dataclass
@@ -37,10 +41,10 @@ class ChromaServer:
 
     def start(self) -> None:
         """Starts it on its port over what its data folder holds."""
-        binary = _binary()
-        if self.folder is None or binary is None:
+        program = _program()
+        if self.folder is None or program is None:
             raise Unstartable("it was not started here")
-        command = [binary, "run", "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
+        command = [*program, "run", "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
         command += ["--path", str(self.data)]
         log = self.folder / "log"
         environment = {**os.environ, "ANONYMIZED_TELEMETRY": "False"}
@@ -83,7 +87,7 @@ def running_chroma() -> Iterator[ChromaServer]:
     """
     if url := os.environ.get(VARIABLE):
         yield ChromaServer(url.rstrip("/"))
-    elif _binary() is not None:
+    elif _program() is not None:
         folder = Path(tempfile.mkdtemp(prefix="chroma-"))
         server = ChromaServer(f"http://127.0.0.1:{free_port()}", folder)
         try:
@@ -97,9 +101,11 @@ def running_chroma() -> Iterator[ChromaServer]:
             yield server
 
 
-def _binary() -> str | None:
-    beside = Path(sys.executable).with_name("chroma")
-    return str(beside) if beside.exists() else shutil.which("chroma")
+def _program() -> list[str] | None:
+    if find_spec(BINDINGS) is not None:
+        return [sys.executable, "-c", RUN]
+    found = shutil.which("chroma")
+    return [found] if found else None
 
 
 @contextmanager
