@@ -218,6 +218,20 @@ def test_a_restarted_server_is_found_again(database: IndexDatabase) -> None:
         assert store.progress(PROJECT).lexical_seq == 1
 
 
+def test_no_connection_that_a_restart_closed_refuses_a_search(database: IndexDatabase) -> None:
+    if database.server.process is None:
+        pytest.skip("the server was not started here, so it cannot be stopped")
+    with open_pool(database.url, size=4) as pool:
+        store = SqlIndexes(pool).of(TENANT)
+        store.apply(PROJECT, 1, some(3), [], after_seq=0)
+        with ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(pool.connection())
+        database.server.stop()
+        database.server.start()
+        assert [store.progress(PROJECT).lexical_seq for _ in range(8)] == [1] * 8
+
+
 def test_a_server_that_stands_still_holds_no_search_for_long(database: IndexDatabase) -> None:
     server = database.server
     if server.process is None:

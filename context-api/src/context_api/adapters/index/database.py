@@ -184,15 +184,18 @@ class Database:
                 connection.execute("COMMIT", prepare=True)
             return [cursor.fetchall() for cursor in cursors]
 
-    @staticmethod
-    def _once_more(once: Callable[[], T]) -> T:
-        """Returns what ``once`` gives, on another connection where the server had closed one."""
+    def _once_more(self, once: Callable[[], T]) -> T:
+        """Returns what ``once`` gives, on another connection where the server had closed one.
+
+        A server that was started again has closed them all, so the others are looked at first.
+        """
         with translating():
             try:
                 return once()
             except psycopg.OperationalError as error:
                 if isinstance(error, _TAKEN) or error.sqlstate not in _GONE:
                     raise
+                self._pool.check()
                 return once()
 
     @contextmanager
