@@ -287,6 +287,12 @@ def test_convention_lets_the_right_place_pass(rule: Rule, path: str, text: str) 
     assert rule(path, ast.parse(text)) == []
 
 
+def test_a_vector_server_is_never_told_to_load_code() -> None:
+    """Chroma can be asked to make vectors itself, by a name that the server then imports."""
+    files_with = [path for path, text in files("context_api") if "embedding_function" in text]
+    assert files_with == []
+
+
 def ninetieth(values: list[int]) -> float:
     return statistics.quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else 0
 
