@@ -21,6 +21,9 @@ TAKEN_OVER_S = 60.0 + 3.0
 MARGIN_S = 60.0
 """For a machine that is busy with other things."""
 
+GENERAL = "the parser and the cache"
+"""What every text has a word of."""
+
 
 @dataclass
 class Told:
@@ -78,7 +81,7 @@ def ranked(client: HubClient, question: str, **options: Any) -> list[tuple[str, 
 
 def questions(known: Known) -> list[str]:
     """Returns some of what was written, and what many texts are about."""
-    return [*(told.text for told in list(known.live.values())[:3]), "the parser and the cache"]
+    return [*(told.text for told in list(known.live.values())[:3]), GENERAL]
 
 
 def replaying_changes_nothing(world: World) -> None:

@@ -27,8 +27,11 @@ from hypothesis.stateful import (
 from memory_core.ids import uuid7
 from sync_agent.client import HubClient
 from tests.faults.team.agreement import (
+    GENERAL,
     HISTORIES,
     LONG,
+    MARGIN_S,
+    TAKEN_OVER_S,
     Known,
     Told,
     generations_never_mix,
@@ -38,6 +41,7 @@ from tests.faults.team.agreement import (
     what_is_lost_is_built_again,
     without_vectors_words_answer,
 )
+from tests.faults.team.team import eventually
 from tests.faults.team.world import TOKEN, World, running_world
 from tests.support.stack import Servers
 
@@ -45,8 +49,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600 if LONG else 240)]
 
 ACTS = ("write", "learn", "edit", "delete", "erase")
 FAULTS = (
-    "nothing", "a worker is killed", "chroma stands still", "chroma goes on", "chroma is wiped",
-    "chroma is garbled", "redis is flushed", "redis is garbled",
+    "all is quiet", "a worker is killed", "chroma stands still", "chroma goes on",
+    "chroma is wiped", "chroma is garbled", "redis is flushed", "redis is garbled",
 )  # fmt: skip
 KILLS = 2
 """In a short run: a worker takes seconds to begin."""
@@ -139,6 +143,9 @@ class Machine(RuleBasedStateMachine):
 
     def happens(self, fault: str) -> None:
         match fault:
+            case "all is quiet" if not self.still:
+                # Only now are answers kept, which the next steps make untrue.
+                eventually(self.world.is_quiet, TAKEN_OVER_S + MARGIN_S)
             case "a worker is killed" if LONG or len(self.world.killed) < KILLS:
                 self.world.kill_worker()
             case "chroma stands still" if not self.still:
@@ -183,13 +190,14 @@ class Machine(RuleBasedStateMachine):
             return
         last = self.known.live[mine[-1]]
         client = self.owner(last.project)
-        assert last.token in self.seen(client, last.text, [last.project])
+        for question in (last.text, GENERAL):
+            assert last.token in self.seen(client, question, [last.project])
         if self.still:
             return
         if gone := [told for told in self.known.gone if told.project in self.projects]:
             self.seen(self.owner(gone[-1].project), gone[-1].text, [gone[-1].project])
         for client in (*self.clients.values(), self.narrow):
-            self.seen(client, "the parser and the cache", [])
+            self.seen(client, GENERAL, [])
 
     def seen(self, client: HubClient, question: str, projects: list[str]) -> set[str]:
         """Returns the tokens of an answer, all of which the asker may see."""
