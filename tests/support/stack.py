@@ -57,10 +57,10 @@ class Stack:
         hub.start()
         return hub
 
-    def stop(self) -> None:
-        """Ends every process."""
+    def end(self) -> None:
+        """Ends every process at once."""
         for hub in [*self.workers, *self.apis]:
-            hub.stop()
+            hub.end()
 
 
 @contextmanager
@@ -97,5 +97,5 @@ def running_stack(
                 stack.start(role)
         yield stack
     finally:
-        stack.stop()
+        stack.end()
         servers.postgres.drop(name)
