@@ -2,24 +2,27 @@
 
 An append is one transaction: the tenant, the project's head, the sealed event, its record, the
 commit. Beside it the bare statements of such a transaction, which is what a server of this
-machine could do if Python took no time.
-
-Run as ``python -m benchmarks.bench_log postgresql+asyncpg://memctx_app:…@host/database``.
+machine could do if Python took no time; both are measured in turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import asyncpg
+from harness import ROOT, benchmark, parser
+
+sys.path.insert(0, str(ROOT))
 
 from context_api.adapters.sql.dialect import open_database
 from context_api.adapters.sql.libpq import libpq_url
@@ -31,11 +34,13 @@ from memory_core.events import EventDraft
 from memory_core.ids import uuid7
 from memory_core.operations import CreatePattern, CreateProject, Operation
 from memory_core.records import Kind, PatternType
+from tests.support.databases import app_url, template
+from tests.support.servers.postgres import running_postgres
 
 PROCESSES = 4
 WRITERS = 16
-SECONDS = 4.0
 IMPORT_S = 3.0
+TARGETS = {"bare_1": 1_200, "bare_16": 2_800}
 
 BARE_HEAD = (
     "UPDATE projects SET head = head + 1, head_digest = sha256(head_digest || int8send(head + 1)"
@@ -118,8 +123,10 @@ async def lanes(work: Work) -> int:
         await database.dispose()
 
 
-def run(work: Work) -> int:
-    return asyncio.run(lanes(work))
+def run(work: Work) -> tuple[int, float]:
+    """Returns how many were appended, and the processor time that took in this process."""
+    before = time.process_time()
+    return asyncio.run(lanes(work)), time.process_time() - before
 
 
 async def prepared(url: str) -> tuple[str, list[str]]:
@@ -137,35 +144,58 @@ async def prepared(url: str) -> tuple[str, list[str]]:
     return tenant_id, project_ids
 
 
-def rate(url: str, *, projects: int, is_bare: bool) -> float:
-    """Returns appends a second over all writers."""
+def appended(url: str, *, projects: int, is_bare: bool, seconds: float) -> tuple[int, float]:
+    """Returns how many were appended, and the processor time of the writers in seconds."""
     tenant_id, project_ids = asyncio.run(prepared(url))
     lanes_of = [project_ids[number % projects] for number in range(WRITERS)]
     # All begin at one time, when every process has imported what it needs.
     start = time.time() + IMPORT_S
-    made = partial(Work, url, tenant_id, start=start, until=start + SECONDS, is_bare=is_bare)
+    made = partial(Work, url, tenant_id, start=start, until=start + seconds, is_bare=is_bare)
     with ProcessPoolExecutor(PROCESSES) as pool:
         share = WRITERS // PROCESSES
         works = [made(lanes_of[n * share : (n + 1) * share]) for n in range(PROCESSES)]
-        return sum(pool.map(run, works)) / SECONDS
+        done = list(pool.map(run, works))
+    return sum(number for number, _ in done), sum(taken for _, taken in done)
+
+
+def figures_of(url: str, *, projects: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Measures both ways in turns, so that what disturbs one disturbs the other."""
+    counts = {"bare": 0, "append": 0}
+    cpu = {"bare": 0.0, "append": 0.0}
+    for _ in range(rounds):
+        for way in counts:
+            number, taken = appended(url, projects=projects, is_bare=way == "bare", seconds=seconds)
+            counts[way] += number
+            cpu[way] += taken
+    return {
+        **{f"{way}_per_s": round(count / seconds / rounds) for way, count in counts.items()},
+        "share": round(counts["append"] / counts["bare"], 3),
+        **{f"{way}_cpu_ms": round(1e3 * cpu[way] / counts[way], 3) for way in counts},
+    }
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measures on a PostgreSQL of its own, one project first and then 16."""
+    with running_postgres() as server:
+        name = server.create(template(server))
+        try:
+            url = app_url(server, name)
+            found = partial(figures_of, url, rounds=arguments.rounds, seconds=arguments.seconds)
+            return {
+                "targets": TARGETS,
+                "writers": WRITERS,
+                "one_project": found(projects=1),
+                "a_project_each": found(projects=WRITERS),
+            }
+        finally:
+            server.drop(name)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    url = parser.parse_args().url
-    print(
-        json.dumps(
-            {
-                f"{what}_{projects}_projects_per_s": round(
-                    rate(url, projects=projects, is_bare=what == "bare")
-                )
-                for what in ("bare", "append")
-                for projects in (1, WRITERS)
-            },
-            indent=2,
-        )
-    )
+    made = parser(__doc__, "log")
+    made.add_argument("--seconds", type=float, default=4.0)
+    made.add_argument("--rounds", type=int, default=2)
+    benchmark(made.parse_args(), "log", measure)
 
 
 if __name__ == "__main__":

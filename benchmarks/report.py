@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import charts, report_team
+from benchmarks import charts, report_log, report_team
 from benchmarks.pages import Result, command, picture, table
 from tools.diagrams import DARK, LIGHT, Picture, Theme
 
@@ -250,6 +250,7 @@ SECTIONS: dict[str, Callable[[Result], Iterator[str]]] = {
     "ingest": ingest,
     "start": start,
     "team": report_team.section,
+    "log": report_log.section,
     "recall": recall,
 }
 
@@ -273,6 +274,8 @@ def goals(results: dict[str, Result]) -> Iterator[Sequence[object]]:
         yield from start_goals(found["figures"])
     if found := results.get("team"):
         yield from report_team.goals(found["figures"])
+    if found := results.get("log"):
+        yield from report_log.goals(found["figures"])
     if found := results.get("recall"):
         targets, figures = found["figures"]["targets"], found["figures"]
         value, goal = figures["locomo"]["all"]["R@10"], targets["locomo_turn_recall_at_10"]
