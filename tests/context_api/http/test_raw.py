@@ -73,9 +73,7 @@ def test_a_body_of_a_gigabyte_is_refused_in_constant_memory(
     before = resident()
     with connect(hub) as client:
         client.sendall(head(path, "Content-Type: application/json", how))
-        sender = threading.Thread(
-            target=send_huge, args=(client, GIB), kwargs={"chunked": chunked}
-        )
+        sender = threading.Thread(target=send_huge, args=(client, GIB), kwargs={"chunked": chunked})
         sender.start()
         status, problem = answer(client)
         sender.join(20)
