@@ -28,6 +28,7 @@ OTHER_VARIABLES = {
     "MEMCTX_PROJECT": "the command line",
     "MEMCTX_URL": "the command line",
     "MEMCTX_TEST_DATA": "the tests",
+    "MEMCTX_TEST_HISTORIES": "the tests",
     "MEMCTX_WORKER_PASSWORD": "the migrations",
 }
 
