@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.scheduling import LongestFirst, longest_first
+
+# How long an example takes says more about the machine than about the code. A complete run tries
+# the same examples each time, so that chance never decides on a change; others try new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("REQUIRE_SERVICES") == "1",
+    print_blob=True,
+)
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(optionalhook=True)

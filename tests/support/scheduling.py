@@ -22,6 +22,7 @@ from xdist.workermanage import WorkerController
 CONTAINERS = ("tests/docker/test_end_to_end.py", "tests/docker/test_additions.py")
 """Build the same images, which is faster done once, and share one engine: by one worker."""
 TOGETHER = "containers"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LongestFirst(LoadFileScheduling):
@@ -36,8 +37,11 @@ class LongestFirst(LoadFileScheduling):
         return TOGETHER if file in CONTAINERS else file
 
     def _reschedule(self, node: WorkerController) -> None:
-        spare = self.numnodes > len(os.sched_getaffinity(0))
-        if spare and TOGETHER in self.assigned_work[node] and not node.shutting_down:
+        if (
+            self.numnodes > CORES
+            and TOGETHER in self.assigned_work[node]
+            and not node.shutting_down
+        ):
             # It ends what it has; nothing more comes.
             node.shutdown()
         else:
