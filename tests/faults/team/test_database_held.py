@@ -26,7 +26,7 @@ PROMPT_S = 10.0
 """A request waits two seconds at most, longer where a machine has other things to do."""
 
 WRITES = 20
-WAITERS = 3
+WAITERS = 8
 """One less than a process has connections to write."""
 
 

@@ -373,8 +373,12 @@ class Recalled(RecordSource, Protocol):
 class UnitOfWork(Protocol):
     """Opens transactions."""
 
-    def write(self, tenant_id: str) -> AbstractAsyncContextManager[WriteTx]:
-        """Opens a write transaction of a tenant."""
+    def write(self, tenant_id: str, project: str = "") -> AbstractAsyncContextManager[WriteTx]:
+        """Opens a write transaction of a tenant.
+
+        Where ``project`` names one, by id, slug or ``kind id`` of a record, its writers leave
+        room for those of others.
+        """
 
     def read(self, viewer: Viewer) -> AbstractAsyncContextManager[ReadTx]:
         """Opens a read transaction as ``viewer``."""

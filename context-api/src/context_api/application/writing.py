@@ -221,7 +221,9 @@ def _stands_alone(asked: _Asked) -> bool:
 async def _attempt(services: Services, asked: _Asked, *, hold: bool) -> Written:
     """The transaction: recognise a repeat, decide, append, commit."""
     caller, operation = asked.caller, asked.operation
-    async with services.uow.write(caller.tenant_id) as tx:
+    named = asked.project
+    lane = named if isinstance(named, str) else f"{named.kind.value} {named.id}"
+    async with services.uow.write(caller.tenant_id, lane) as tx:
         found = await tx.standing(
             viewer_of(caller), asked.project, operation.op_id, refs(operation), hold=hold
         )

@@ -83,6 +83,11 @@ class Database(Protocol):
     def dialect(self) -> Dialect:
         """Which database it is."""
 
+    def lane(
+        self, tenant_id: str, project: str, /
+    ) -> AbstractAsyncContextManager[Callable[[str], None]]:
+        """Waits for a place among the writers of a project; yields what learns its id."""
+
     def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a transaction that may write what belongs to a tenant."""
 

@@ -23,15 +23,18 @@ class SqlUnitOfWork:
         self._database = database
 
     @asynccontextmanager
-    async def write(self, tenant_id: str) -> AsyncIterator[SqlWriteTx]:
-        """Opens a write transaction of a tenant.
+    async def write(self, tenant_id: str, project: str = "") -> AsyncIterator[SqlWriteTx]:
+        """Opens a write transaction of a tenant, in the lane of a project if one is named.
 
         Raises:
             Busy: others hold what it needs for longer than one waits.
             StorageFull, Unavailable, Corrupt: the database cannot be written.
         """
-        async with self._database.writing(tenant_id) as connection:
-            yield SqlWriteTx(
+        async with (
+            self._database.lane(tenant_id, project) as learn,
+            self._database.writing(tenant_id) as connection,
+        ):
+            tx = SqlWriteTx(
                 connection,
                 tenant_id,
                 self._database.dialect,
@@ -39,6 +42,9 @@ class SqlUnitOfWork:
                 glance=self.glance,
                 shortcuts=await self._database.shortcuts(connection, tenant_id),
             )
+            yield tx
+            if tx.project_id is not None:
+                learn(tx.project_id)
 
     @asynccontextmanager
     async def read(self, viewer: Viewer) -> AsyncIterator[SqlReadTx]:

@@ -45,6 +45,7 @@ class SqlWriteTx:
         self._committed = committed
         self._glance = glance
         self._shortcuts = shortcuts
+        self.project_id: str | None = None
         self._held: dict[str, Head | None] = {}
         self._projector = Projector(connection, tenant_id, dialect, shortcuts)
         self.log = LogReader(connection, tenant_id)
@@ -86,6 +87,7 @@ class SqlWriteTx:
                 there = await self._shortcuts.there(viewer, project, op_id, refs)
             self._projector.miss(ref for ref in refs if ref.kind not in there.kinds)
             repeat = await self.log.operation(op_id) if there.is_repeat else None
+        self.project_id = project_id
         documents = await self.documents(refs)
         return Standing(project_id=project_id, repeat=repeat, documents=documents)
 

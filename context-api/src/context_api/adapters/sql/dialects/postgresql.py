@@ -23,6 +23,7 @@ from context_api.adapters.sql.dialects.postgresql_json import to_jsonb
 from context_api.adapters.sql.dialects.postgresql_recalled import RecalledAsked
 from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
+from context_api.adapters.sql.lanes import Lanes
 from context_api.adapters.sql.libpq import libpq_url
 from context_api.application.ports import Viewer
 from memory_core.errors import NotFound, Unavailable
@@ -73,6 +74,16 @@ class PostgresDatabase:
         self._writers = _engine(connect, WRITERS)
         self._readers = _engine(connect, READERS)
         self._pulse = Pulse(connect)
+        self._lanes = Lanes(WRITERS - 1, POOL_WAIT_S)
+
+    @asynccontextmanager
+    async def lane(self, tenant_id: str, project: str) -> AsyncIterator[Callable[[str], None]]:
+        """Waits for a place among the writers of a project, who never have all connections."""
+        if not project:
+            yield lambda project_id: None
+            return
+        async with self._lanes.enter(tenant_id, project) as learn:
+            yield learn
 
     def writing(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens a transaction that may write what belongs to a tenant."""

@@ -36,6 +36,11 @@ class SqliteDatabase:
         self._threaded = threaded
 
     @asynccontextmanager
+    async def lane(self, tenant_id: str, project: str) -> AsyncIterator[Callable[[str], None]]:
+        """Waits for nothing: there is one writer, whatever it writes to."""
+        yield lambda project_id: None
+
+    @asynccontextmanager
     async def writing(self, tenant_id: str) -> AsyncIterator[AsyncConnection]:
         """Opens a transaction that may write; the only one at a time."""
         with translating():
