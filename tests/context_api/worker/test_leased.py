@@ -238,7 +238,7 @@ async def test_a_vector_server_that_is_away_delays_nothing_and_catches_up(
         assert degraded == ["vector"]
         vectors.away = False
         assert one.push is not None
-        one.push._away_until = 0.0
+        one.push.watch.probe_soon()
         await one.drain()
         held = {row[0] for row in database.run("SELECT number::text FROM chunks")}
         assert {item for space in vectors._spaces.values() for item in space} == held
@@ -257,10 +257,10 @@ async def test_a_vector_server_that_comes_back_empty_is_filled_again(
         assert (await found(one, "module_9.ex"))[1] == ["vector"]
         vectors.away = True
         assert one.push is not None
-        one.push._probed_at = -100.0
+        one.push.watch.probe_soon()
         assert not one.push.probe()
         vectors.away = False
-        one.push._away_until = 0.0
+        one.push.watch.probe_soon()
         await one.drain()
         assert vectors.held() == database.count("chunks")
         assert (await found(one, "module_9.ex"))[1] == []
@@ -277,7 +277,7 @@ async def test_a_vector_server_that_forgot_while_nobody_looked_is_filled_again(
         assert await one.drain() == 0
         vectors.wipe(seen=True)
         assert one.push is not None
-        one.push._probed_at = -100.0
+        one.push.watch.probe_soon()
         await one.drain()
         assert vectors.held() == database.count("chunks")
         vectors.wipe()

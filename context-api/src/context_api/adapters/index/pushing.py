@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
 from context_api.adapters.index.care import SqlIndexSource
 from context_api.adapters.index.state import GONE, Generation, lock_for, read_generations, tell
 from context_api.adapters.index.store import SqlIndexes
+from context_api.adapters.index.watching import ServerWatch
 from context_api.application.index_care import look
 from context_api.application.index_work import Claim
 from context_api.application.vectors import Space, VectorIndex, VectorItem
-from memory_core.errors import Corrupt, Unavailable
+from memory_core.errors import Corrupt
 from memory_core.recall.stored import vector_rows
 
 AUDIT_EVERY_S = 900.0
-AWAY_S = 5.0
-PROBE_EVERY_S = 10.0
 _PAGE = 256
 _KINDS = ("session", "checkpoint", "pattern")
 
@@ -83,35 +80,21 @@ class SqlVectorPush:
         self._database = indexes.database
         self._model = indexes.model
         self._vectors = vectors
-        self._away_until = 0.0
-        self._probed_at = -PROBE_EVERY_S
-        self._was_away = False
-        self._losses = vectors.losses
-        self._doubted_at = time.monotonic()
+        self.watch = ServerWatch(vectors)
 
     @property
     def open(self) -> bool:
         """Whether it is worth trying."""
-        return time.monotonic() >= self._away_until
+        return self.watch.open
 
     @property
     def audit_age_s(self) -> float:
         """Projects last compared longer ago than this are compared again."""
-        return min(AUDIT_EVERY_S, time.monotonic() - self._doubted_at)
+        return min(AUDIT_EVERY_S, self.watch.doubted_s)
 
     def probe(self) -> bool:
         """Says if the server answers rightly, which it is asked every few seconds."""
-        if not self.open:
-            return False
-        if not self._was_away and time.monotonic() < self._probed_at + PROBE_EVERY_S:
-            return True
-        self._probed_at = time.monotonic()
-        try:
-            with self._watching():
-                self._vectors.check()
-        except (Unavailable, Corrupt):
-            return False
-        return True
+        return self.watch.probe()
 
     def push(self, claim: Claim) -> bool:
         """Sends the vectors and deletions that the server does not know; says if there were any.
@@ -138,12 +121,12 @@ class SqlVectorPush:
         """
         due = self._due(claim)
         if due:
-            with self._watching():
+            with self.watch.watching():
                 self._drop_old_spaces(claim)
         wrong = 0
         # The one in use first: building it anew also drops what is built beside it.
         for generation in sorted(due, key=self._is_beside):
-            with self._watching():
+            with self.watch.watching():
                 wrong += self._audit_generation(claim, generation)
             if not self._is_beside(generation):
                 # What this raises is tried again by the next audit, not at once.
@@ -207,7 +190,7 @@ class SqlVectorPush:
             rows = [
                 _Changed(*row) for row in self._database.ask(claim.tenant_id, _CHANGED, parameters)
             ]
-            with self._watching():
+            with self.watch.watching():
                 self._send(claim, generation, rows)
             sent |= bool(rows)
             if len(rows) < _PAGE:
@@ -313,20 +296,6 @@ class SqlVectorPush:
                 (*generation.model, claim.tenant_id, claim.project_id, generation.number, page),
             )
             self._send(claim, generation, [_Changed(*row) for row in rows])
-
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
-        """Notes when the server goes away and when it is back."""
-        try:
-            yield
-        except (Unavailable, Corrupt):
-            self._was_away = True
-            self._away_until = time.monotonic() + AWAY_S
-            raise
-        if self._was_away or self._losses != self._vectors.losses:
-            self._was_away = False
-            self._losses = self._vectors.losses
-            self._doubted_at = time.monotonic()
 
 
 def _item(row: _Changed, generation: Generation) -> VectorItem:
