@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.servers import postgres
 from tests.support.servers.finding import PORTS, own_ports
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,19 @@ def test_servers_die_with_a_test_run_that_is_killed(folder: Path) -> None:
         run.kill()
     _, alive = psutil.wait_procs(started, timeout=PATIENCE_S)
     assert alive == []
+
+
+def test_what_a_killed_run_left_in_memory_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "MEMORY", tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    left, used = (tmp_path / f"memctx-pg-{pid}-abc" for pid in (dead.pid, os.getpid()))
+    for folder in (left, used):
+        (folder / "data").mkdir(parents=True)
+    assert postgres.memory() in {tmp_path, None}
+    assert [path.name for path in tmp_path.iterdir()] == [used.name]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

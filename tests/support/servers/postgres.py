@@ -93,7 +93,7 @@ def running_postgres(*, in_memory: bool = False) -> Iterator[PostgresServer]:
     if url := os.environ.get(VARIABLE):
         yield PostgresServer(url)
     elif _binary("initdb") is not None:
-        with _local(_memory() if in_memory else None) as server:
+        with _local(memory() if in_memory else None) as server:
             yield server
     else:
         with _container() as server:
@@ -108,7 +108,7 @@ def _binary(name: str) -> Path | None:
     return Path(on_path) if on_path else None
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
     """Returns a folder in memory, without what killed runs left there; None without room."""
     if not os.access(MEMORY, os.W_OK):
         return None
