@@ -6,14 +6,14 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from context_api.main import HubServer, build_app
+from context_api.main import HubServer, build_app, listen
 from context_migration import runner
 from tests.support.services import KEY, settings
 
@@ -69,7 +69,8 @@ class _Thread(threading.Thread):
 @contextmanager
 def serving(folder: Path, **given: Any) -> Iterator[Hub]:
     """Runs a hub with its data in ``folder`` on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    # As the hub itself does it: of a socket that does not say TCP, asyncio leaves Nagle's wait on.
+    with closing(listen("127.0.0.1", 0)) as bound:
         thread = _Thread(folder, bound, given)
         port = bound.getsockname()[1]
         thread.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,10 @@ from tests.context_api.http.test_access import KEYED
 
 CANARY = "quokkawombat"
 OTHERS = ("another tenant's admin", "another tenant's reader", "no grant", "no grant, reads")
+TIMED = 150
+NOISE = 2.0
+"""Two medians of as many equal requests differ by less, also beside other work."""
+
 MISSING = (404, "not_found"), (404, "project_not_found")
 
 # Routes that name no record of somebody else: each caller has its own answer.
@@ -182,6 +188,21 @@ def test_what_is_there_and_what_is_not_are_refused_alike(hub: Hub, stock: Stock)
                 for answer, ids in zip(answers, (stock.ids, unknown), strict=True)
             ]
             assert told[0] == told[1], (method, path)
+
+
+def test_it_takes_as_long_to_refuse_what_is_there(hub: Hub, stock: Stock) -> None:
+    """Asked in turn, so that what else the machine does slows both alike."""
+    took: dict[bool, list[float]] = {True: [], False: []}
+    with hub.as_(stock.keys["another tenant's admin"]) as client:
+        for number in range(2 * TIMED):
+            is_there = number % 2 == 0
+            session = stock.ids["session_id"] if is_there else uuid7()
+            began = time.perf_counter()
+            answer = client.get(f"/api/v1/sessions/{session}")
+            took[is_there].append(time.perf_counter() - began)
+            assert answer.status_code == 404
+    there, nowhere = (statistics.median(took[which]) for which in (True, False))
+    assert max(there, nowhere) / min(there, nowhere) < NOISE
 
 
 def plain(answer: httpx.Response, ids: dict[str, str]) -> Any:
