@@ -47,10 +47,12 @@ def running_with(options: HttpOptions) -> Iterator[tuple[_Server, int]]:
         running = _Server(options)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
         thread.start()
-        assert running.is_up.wait(10)
-        yield running, bound.getsockname()[1]
-        running.should_exit = running.force_exit = True
-        thread.join(10)
+        try:
+            assert running.is_up.wait(10)
+            yield running, bound.getsockname()[1]
+        finally:
+            running.should_exit = running.force_exit = True
+            thread.join(10)
 
 
 @pytest.fixture
@@ -140,6 +142,8 @@ def test_who_waits_longest_gives_way() -> None:
     patient = HttpOptions(head_timeout=60, idle_timeout=60, max_connections=3)
     with running_with(patient) as server, contextlib.ExitStack() as stack:
         idle, slow, silent = (stack.enter_context(connect(server)) for _ in range(3))
+        while len(server[0].server_state.connections) < 3:
+            threading.Event().wait(0.01)
         idle.sendall(GET)
         assert idle.recv(65_536).endswith(b"hello")
         slow.sendall(b"GET / HT")
