@@ -12,7 +12,7 @@ from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.errors import Conflict, InvalidInput
 from memory_core.local_index import LocalIndex
 from memory_core.records import Kind, Ref
-from tests.memory_core.recall.records import PROJECT, embed, identity, opened, record
+from tests.memory_core.recall.records import IN_8_BITS, PROJECT, embed, identity, opened, record
 
 
 def counted(path: Path, table: str) -> int:
@@ -43,7 +43,7 @@ def test_similarities_are_cosines_and_unknown_ones_are_not_numbers() -> None:
         query = embedder.embed_query("parser tabs")
         similar = index.similarities(view, embedder.model, query)
         assert similar is not None
-        assert similar[0] == pytest.approx(1.0)
+        assert similar[0] == pytest.approx(1.0, abs=IN_8_BITS)
         assert np.isnan(similar[1])
 
 
@@ -114,7 +114,7 @@ def test_another_model_embeds_anew_while_words_are_found() -> None:
         assert index.progress(PROJECT).pending == 0
         similar = index.similarities(index.view(PROJECT), small.model, small.embed_query("parser"))
         assert similar is not None
-        assert float(similar.max()) == pytest.approx(1.0)
+        assert float(similar.max()) == pytest.approx(1.0, abs=IN_8_BITS)
 
 
 def test_what_is_deleted_leaves_neither_text_nor_vector(tmp_path: Path) -> None:

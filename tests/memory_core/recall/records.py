@@ -19,6 +19,8 @@ from memory_core.records import Document, Kind, Ref
 START = "2026-01-01T00:00:00.000000Z"
 NOW = "2026-11-21T12:00:00.000000Z"
 PROJECT = derive_id(START, "project")
+IN_8_BITS = 0.005
+"""By how much a similarity may be off, since vectors are held in 8 bits."""
 
 
 def identity(name: str) -> str:

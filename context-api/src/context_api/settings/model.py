@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         default=256, description="Memory for vectors kept ready to search, in MiB."
     )
     exact_search_chunks: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=20_000,
+        default=100_000,
         description="Up to so many chunks of a project are searched exactly, above by Chroma.",
     )
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(

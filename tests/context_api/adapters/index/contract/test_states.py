@@ -17,7 +17,7 @@ from memory_core.records import Kind, Ref
 from tests.context_api.adapters.index.contract.stores import Held, HeldRows, held_file
 from tests.context_api.adapters.index.support import IndexDatabase
 from tests.memory_core.local_index.test_states import rows, scores
-from tests.memory_core.recall.records import PROJECT, identity, opened, record
+from tests.memory_core.recall.records import IN_8_BITS, PROJECT, identity, opened, record
 
 NAMES = st.sampled_from([f"r{number}" for number in range(8)])
 TEXTS = st.lists(
@@ -133,7 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
             text = texts[view.units.refs[unit].id]
             if len(text) < 200:
                 expected = float(self.embedder.embed([text])[0] @ query)
-                assert abs(float(similar[chunk]) - expected) < 1e-5
+                assert abs(float(similar[chunk]) - expected) < IN_8_BITS
 
 
 SETTINGS = settings(

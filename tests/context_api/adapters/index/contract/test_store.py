@@ -10,7 +10,7 @@ from memory_core.errors import InvalidInput, Unavailable
 from memory_core.recall.ports import Progress
 from memory_core.records import Kind, Ref
 from tests.context_api.adapters.index.contract.stores import Held
-from tests.memory_core.recall.records import PROJECT, identity, record
+from tests.memory_core.recall.records import IN_8_BITS, PROJECT, identity, record
 
 OTHER_PROJECT = identity("another project")
 
@@ -120,7 +120,7 @@ def test_similarities_are_cosines_and_unknown_ones_are_not_numbers(held: Held) -
     query = embedder.embed_query("parser tabs")
     similar = held.store.similarities(view, embedder.model, query)
     assert similar is not None
-    assert similar[0] == pytest.approx(1.0)
+    assert similar[0] == pytest.approx(1.0, abs=IN_8_BITS)
     assert np.isnan(similar[1])
     assert held.store.similarities(view, "another-model", query) is None
     with pytest.raises(InvalidInput):

@@ -25,6 +25,7 @@ from context_api.adapters.sql.dialects.pulse import CLOSED, REFUSED, Pulse
 from context_api.adapters.sql.failures import translated, translating
 from context_api.adapters.sql.lanes import Lanes
 from context_api.adapters.sql.libpq import libpq_url
+from context_api.adapters.sql.places import Places
 from context_api.application.ports import Viewer
 from memory_core.errors import NotFound, Unavailable
 
@@ -34,8 +35,8 @@ from memory_core.errors import NotFound, Unavailable
 # default.
 WRITERS = 4
 READERS = 6
-# A server that does not answer is told to the client within two seconds (`Pulse` sees to what
-# is under way already); waiting for a connection that others hold ends a little earlier.
+# Waiting for a connection is done in `Places`, before the pool. A server that does not answer is
+# told to the client within two seconds: `Pulse` sees to what is under way already.
 POOL_WAIT_S = 1.5
 CONNECT_S = 1.5
 ACQUIRE_S = 1.8
@@ -74,7 +75,10 @@ class PostgresDatabase:
         self._writers = _engine(connect, WRITERS)
         self._readers = _engine(connect, READERS)
         self._pulse = Pulse(connect)
-        self._lanes = Lanes(WRITERS - 1, POOL_WAIT_S)
+        require = self._pulse.require
+        self._write_places = Places(WRITERS, check=require)
+        self._read_places = Places(READERS, check=require)
+        self._lanes = Lanes(lambda: Places(WRITERS - 1, check=require))
 
     @asynccontextmanager
     async def lane(self, tenant_id: str, project: str) -> AsyncIterator[Callable[[str], None]]:
@@ -118,14 +122,23 @@ class PostgresDatabase:
         """Opens a transaction in which ``setting`` says what row-level security lets through."""
         if _NAMED.fullmatch(value) is None:
             raise NotFound
+        writes = begin == _WRITE
+        places = self._write_places if writes else self._read_places
+        engine = self._writers if writes else self._readers
+        statement = f"{begin}; SET LOCAL {setting} = '{value}'"
+        async with places.taken(), self._begun(engine, statement) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begun(self, engine: AsyncEngine, statement: str) -> AsyncIterator[AsyncConnection]:
         with translating():
-            connection = await self._acquired(self._writers if begin == _WRITE else self._readers)
+            connection = await self._acquired(engine)
             try:
                 raw = await connection.get_raw_connection()
                 driver: Any = raw.driver_connection
                 with self._pulse.watching(driver):
                     # In one round trip, and before SQLAlchemy, which leaves transactions to us.
-                    await driver.execute(f"{begin}; SET LOCAL {setting} = '{value}'")
+                    await driver.execute(statement)
                     yield connection
             except REFUSED as error:
                 raise translated(error) from error
