@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from team_load import (
     HEADERS,
-    MIXES,
+    LOADS,
     PROJECTS,
     Stock,
     floors,
@@ -188,13 +188,13 @@ def crowded(
     stack: Stack, stock: Stock, arguments: argparse.Namespace
 ) -> dict[str, list[dict[str, Any]]]:
     """Measures many clients of every kind on one and more API processes."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in MIXES}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in LOADS}
     for processes in arguments.processes:
         while len(stack.apis) < processes:
             stack.start("api")
-        for name, mix in MIXES.items():
-            load = many(stack.apis, mix, stock, clients=CLIENTS, seconds=arguments.seconds)
-            found[name].append({"processes": processes, **asyncio.run(load)})
+        for name, load in LOADS.items():
+            asking = many(stack.apis, load, stock, clients=CLIENTS, seconds=arguments.seconds)
+            found[name].append({"processes": processes, **asyncio.run(asking)})
             print(json.dumps({name: found[name][-1]}), flush=True)
             with connected(stack.api) as client:
                 settled(client)

@@ -21,7 +21,9 @@ MANY = """\
 {clients} clients ask at once for {seconds} s, spread over the API processes. *Searching*: four of
 five requests search for a question drawn from 2,000, the fifth stores a session of 20 messages.
 *Agents*: two of five ask a question (three searches to one context), two read a session, a
-checkpoint or a list of sessions by key, the fifth stores a session.
+checkpoint or a list of sessions by key, the fifth stores a session. *Agents at work*: the same, but
+each does other things for five seconds, on the average, before it asks again; the other clients
+never stop.
 """
 KINDS = ("search", "context", "read", "write")
 LEFT, WIDTH, STEP = 292.0, 360.0, 30.0

@@ -89,7 +89,22 @@ def agents(stock: Stock, rng: random.Random) -> Request:
 
 
 Mix = Callable[[Stock, random.Random], Request]
-MIXES: dict[str, Mix] = {"searching": searching, "agents": agents}
+PAUSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a client asks, and how long it does other things in between, on the average."""
+
+    mix: Mix
+    pause_s: float = 0.0
+
+
+LOADS = {
+    "searching": Load(searching),
+    "agents": Load(agents),
+    "agents at work": Load(agents, PAUSE_S),
+}
 
 
 def session(project: str, messages: Sequence[Message]) -> dict[str, Any]:
@@ -107,7 +122,7 @@ def some_sessions(seed: int, count: int) -> list[list[Message]]:
 
 
 async def many(
-    hubs: Sequence[Hub], mix: Mix, stock: Stock, *, clients: int, seconds: float
+    hubs: Sequence[Hub], load: Load, stock: Stock, *, clients: int, seconds: float
 ) -> dict[str, Any]:
     """Lets many clients ask at once, spread over the hubs."""
     took: dict[str, list[float]] = {}
@@ -118,7 +133,9 @@ async def many(
         options: dict[str, Any] = {"headers": HEADERS, "timeout": 60, "verify": context}
         async with httpx.AsyncClient(base_url=f"{base}{API}", **options) as connection:
             while time.perf_counter() < end:
-                asked = mix(stock, rng)
+                if load.pause_s:
+                    await asyncio.sleep(rng.expovariate(1 / load.pause_s))
+                asked = load.mix(stock, rng)
                 started = time.perf_counter()
                 try:
                     answer = await connection.request(asked.method, asked.path, json=asked.body)
