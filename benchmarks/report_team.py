@@ -23,7 +23,7 @@ five requests search for a question drawn from 2,000, the fifth stores a session
 *Agents*: two of five ask a question (three searches to one context), two read a session, a
 checkpoint or a list of sessions by key, the fifth stores a session. *Agents at work*: the same, but
 each does other things for five seconds, on the average, before it asks again; the other clients
-never stop.
+never stop. Its requests a second are counted over the last pauses too.
 """
 KINDS = ("search", "context", "read", "write")
 LEFT, WIDTH, STEP = 292.0, 360.0, 30.0

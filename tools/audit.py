@@ -119,7 +119,7 @@ def audit(program: Path, names: Sequence[str], today: date) -> int:
     if UNKNOWN in statuses or any(verdict.unknown for verdict in found.values()):
         sys.stderr.write(
             "error: the advisory service could not be asked about every package, so this says"
-            " nothing about those; it needs a way to the service (pypi.org or a full mirror)\n"
+            " nothing about those; it needs a way to that service, past a mirror without it\n"
         )
     return VULNERABLE if VULNERABLE in statuses else max(statuses)
 

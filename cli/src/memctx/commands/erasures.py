@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +11,7 @@ import click
 
 from memctx import erasures as lists
 from memctx.cli import Group
-from memctx.errors import LocalFailure
-from memctx.files import private_file
+from memctx.files import complete_file
 from memctx.run import Run
 from memory_core.clock import now
 from memory_core.errors import Forbidden
@@ -36,18 +34,8 @@ def export(run: Run, file: Path) -> None:
     FILE is written over. With the hub's own key it names those of all tenants, with another
     admin key those of that key's. Keep it beside the backups and write it anew after erasing.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with run.hub_or_embedded() as client, private_file(temporary) as target:
-            count = lists.write(target, now(), _exports(client))
-            target.flush()
-            os.fsync(target.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        raise LocalFailure(f"{file}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with run.hub_or_embedded() as client, complete_file(file) as target:
+        count = lists.write(target, now(), _exports(client))
     run.out.note(f"{count} erased records listed in {file}")
     run.out.finish({"file": str(file), "erased": count}, count=count)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from memctx.cli import Command
-from memctx.errors import LocalFailure
-from memctx.files import private_file
+from memctx.files import complete_file
 from memctx.run import Run
 
 if TYPE_CHECKING:
@@ -58,20 +56,8 @@ def _write(client: HubClient, target: BinaryIO) -> int:
 
 
 def _write_file(client: HubClient, file: Path) -> int:
-    """Writes to a temporary file first: FILE is complete or not there."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with private_file(temporary) as target:
-            size = _write(client, target)
-            target.flush()
-            os.fsync(target.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        raise LocalFailure(f"{file}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return size
+    with complete_file(file) as target:
+        return _write(client, target)
 
 
 def is_export(path: Path) -> bool:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,10 +23,10 @@ from memory_core.errors import Busy, ContextError, Unavailable
 from memory_core.ids import uuid7
 from memory_core.operations import CreateProject, CreateSession
 from memory_core.records import Kind
+from tests.faults.team.hubs import own_postgres
 from tests.support.databases import OnServer
 from tests.support.patience import BUSY_S
-from tests.support.servers.finding import Unstartable, missing
-from tests.support.servers.postgres import PostgresServer, running_postgres
+from tests.support.servers.postgres import PostgresServer
 from tests.support.services import caller, do, services_in
 
 ME = caller()
@@ -39,13 +39,7 @@ RECOVERY_S = 30.0
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server of these tests alone, to be killed and stopped."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(running_postgres())
-        except Unstartable as error:
-            missing("PostgreSQL", error)
-        if server.process is None:
-            pytest.skip("the server was not started here, so it is not ours to kill")
+    with own_postgres() as server:
         yield server
 
 
