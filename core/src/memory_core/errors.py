@@ -7,7 +7,7 @@ standard error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     # Errors are raised at every front door: reading this module must not cost a client pydantic.
@@ -203,6 +203,9 @@ class Busy(Unavailable):
     """The store is busy; try again."""
 
     code = "busy"
+
+    met: Literal["", "lock", "deadlock"] = ""
+    """Whether another write was in the way, so that this one was undone: it may be begun again."""
 
 
 class ModelMissing(Unavailable):

@@ -23,7 +23,7 @@ NAMES = {
     "memctx_tenants", "memctx_index_lag_events", "memctx_index_oldest_unprocessed_seconds",
     "memctx_index_stalled", "memctx_index_queue", "memctx_index_dead", "memctx_database_up",
     "memctx_index_last_success_age_seconds", "memctx_cache_lookups", "memctx_degraded_seconds",
-    "memctx_measure_age_seconds",
+    "memctx_measure_age_seconds", "memctx_writes_begun_again",
 }  # fmt: skip
 
 

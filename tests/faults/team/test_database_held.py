@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 import statistics
 import threading
 import time
@@ -33,6 +35,12 @@ WAITERS = 8
 @pytest.fixture
 def hub(hubs: Hubs) -> Hub:
     return hubs.all[0]
+
+
+def metrics_of(hub: Hub) -> httpx.Client:
+    """Returns a client of a hub's figures, which lie beside its API."""
+    headers = {"Authorization": f"Bearer {hub.key}"}
+    return httpx.Client(base_url=hub.url, headers=headers, timeout=20, trust_env=False)
 
 
 @contextmanager
@@ -182,41 +190,91 @@ def test_writers_of_a_locked_project_hold_up_no_other(hubs: Hubs, hub: Hub) -> N
         made(client, "/checkpoints", project=locked, description="d")
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
 def crossed(hubs: Hubs, project: str, ask: Callable[[], httpx.Response]) -> httpx.Response:
     """Returns the answer to a request that takes the names, then the project.
 
-    Somebody has the project and then wants the names.
+    Somebody has the project, then wants the names, gets them and goes.
     """
     answers: list[httpx.Response] = []
     asked = threading.Thread(target=lambda: answers.append(ask()))
     of_project = f"FROM projects WHERE id = '{project}'"
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     names = f"SELECT pg_advisory_xact_lock(hashtextextended(tenant_id::text, 1)) {of_project}"
     # So that the server ends the hub's transaction, not this one.
     patient = "SET deadlock_timeout = '60s'"
     with transaction(hubs, patient, f"SELECT 1 {of_project} FOR UPDATE") as other:
         asked.start()
-        until(lambda: hubs.asked(waiting), "the hub waits for the project")
+        until(lambda: hubs.asked(WAITING), "the hub waits for the project")
         other.execute(names.encode())
-        asked.join(60)
+    asked.join(60)
     return answers[0]
 
 
-def test_a_deadlock_ends_one_request_which_is_sent_again(hubs: Hubs, hub: Hub) -> None:
-    with asking(hub) as client:
+def begun_again(client: httpx.Client) -> float:
+    """Returns how often a hub has begun a write again."""
+    figures = client.get("/metrics").text
+    found = re.search(r"^memctx_writes_begun_again_total (\S+)$", figures, re.MULTILINE)
+    assert found is not None, figures
+    return float(found[1])
+
+
+def test_a_deadlock_is_begun_again_and_done_once(hubs: Hubs, hub: Hub) -> None:
+    with asking(hub) as client, metrics_of(hub) as figures:
         project = made(client, "/projects", slug="acme/crossed")["id"]
-        key, body = uuid7(), {"slug": "acme/crossed", "remotes": ["example.com/acme/crossed"]}
-        ask = partial(post, client, "/projects", key, body)
+        before = begun_again(figures)
+        count = itertools.count()
 
         def deadlocked() -> bool:
-            answer = crossed(hubs, project, ask)
-            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-            # The other reason is that the lock was waited for too long.
-            return bool(answer.json()["detail"] == "another write was in the way")
+            """The other reason to begin again is that the lock was waited for too long."""
+            remote = f"example.com/acme/crossed-{next(count)}"
+            body = {"slug": "acme/crossed", "remotes": [remote]}
+            answer = crossed(hubs, project, partial(post, client, "/projects", uuid7(), body))
+            assert (answer.status_code, answer.json()["remotes"][-1]) == (200, remote)
+            return begun_again(figures) > before
 
         until(deadlocked, "the server finds a deadlock", 60)
-        assert ask().status_code == 200
-        assert len(log_of(client, project)) == 2
+        assert len(log_of(client, project)) == 1 + next(count)
+
+
+def test_a_lock_is_waited_for_while_logs_grow(hubs: Hubs, hub: Hub) -> None:
+    """A write whose lock comes too late is tried again while others write, and done once."""
+    with asking(hub) as client, metrics_of(hub) as figures:
+        late, other = (
+            made(client, "/projects", slug=slug)["id"] for slug in ("acme/late", "acme/other")
+        )
+        before = begun_again(figures)
+        answers: list[httpx.Response] = []
+        body = {"project": late, "description": "d"}
+        write = partial(post, client, "/checkpoints", uuid7(), body)
+        asked = threading.Thread(target=lambda: answers.append(write()))
+
+        def grows() -> bool:
+            with asking(hubs.all[1]) as writer:
+                made(writer, "/checkpoints", project=other, description="d")
+            return begun_again(figures) > before
+
+        with transaction(hubs, f"SELECT 1 FROM projects WHERE id = '{late}' FOR UPDATE"):
+            asked.start()
+            until(lambda: hubs.asked(WAITING), "the hub waits for the project")
+            until(grows, "the write is begun again", 60)
+        asked.join(60)
+        assert answers[0].status_code == 201, answers[0].text
+        assert len(log_of(client, late)) == 2
+
+
+def test_who_asks_for_a_project_does_not_wait_for_its_writers(hubs: Hubs, hub: Hub) -> None:
+    remotes = ["example.com/acme/asked"]
+    with asking(hub) as client:
+        project = made(client, "/projects", slug="acme/asked", remotes=remotes)["id"]
+        with transaction(hubs, f"SELECT 1 FROM projects WHERE id = '{project}' FOR UPDATE"):
+            for body in ({}, {"remotes": remotes}):
+                answer = client.post("/projects", json={"slug": "acme/asked", **body})
+                assert (answer.status_code, answer.json()["id"]) == (200, project)
+            more = {"slug": "acme/asked", "remotes": [*remotes, "example.com/acme/more"]}
+            assert client.post("/projects", json=more).status_code == 503
+        assert len(log_of(client, project)) == 1
 
 
 def cross(hub: Hub, projects: list[str], done: list[int]) -> None:

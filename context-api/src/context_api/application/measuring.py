@@ -112,6 +112,7 @@ class Measures:
     stall_s: float = STALL_S
     appends: int = 0
     appended_events: int = 0
+    begun_again: int = 0
     caches: Mapping[str, CacheCounts] = field(default_factory=lambda: _NO_COUNTS)
     missing_parts: Callable[[], Iterable[str]] = field(default_factory=lambda: tuple)
     clock: Callable[[], float] = time.monotonic

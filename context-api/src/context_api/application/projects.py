@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from context_api.application.ports import WriteTx
+from context_api.application.again import again
+from context_api.application.ports import Window, WriteTx
 from context_api.application.requests import Listing, Page
 from context_api.application.services import Services
 from context_api.application.viewing import listing, project_named, viewer_of, window_of
@@ -55,23 +57,62 @@ async def ensure(
         op_hash = request_hash(asked, None)
     parent_id = await _parent_id(services, caller, body.parent)
     body = body.model_copy(update={"remotes": _normalised(body.remotes), "parent": parent_id})
-    appended = 0
-    async with services.uow.write(caller.tenant_id) as tx:
+    found = await _complete(services, caller, body, asked.op_id)
+    if found is not None:
+        return Ensured(await _shown(services, caller.tenant_id, found), False, False)
+    made = await again(services, partial(_made, services, caller, body, asked, op_hash))
+    await services.wakeup.notify()
+    return Ensured(await get(services, caller, made.id), made.created, made.replayed)
+
+
+async def _complete(
+    services: Services, caller: Caller, body: CreateProject, op_id: str
+) -> Document | None:
+    """Returns the project that is meant if it is there and lacks nothing.
+
+    Agents ask for theirs again and again: that must not wait for those who write to it. None says
+    only that it has to be looked at under the locks.
+    """
+    async with services.uow.read(viewer_of(caller)) as tx:
+        if await tx.log.operation(op_id) is not None:
+            return None
+        slug, remote = (None, body.remotes[0]) if body.remotes else (body.slug, None)
+        for found in await tx.records.projects(slug=slug, remote=remote, window=Window(limit=1)):
+            has = found["remotes"]
+            if isinstance(has, list) and all(one in has for one in body.remotes):
+                return found
+    return None
+
+
+class _Made(NamedTuple):
+    id: str
+    created: bool
+    replayed: bool
+
+
+async def _made(
+    services: Services,
+    caller: Caller,
+    body: CreateProject,
+    asked: Operation,
+    op_hash: bytes | None,
+) -> _Made:
+    """Finds or makes the project in one transaction, among the writers who name it alike."""
+    async with services.uow.write(caller.tenant_id, body.slug) as tx:
         repeat = await tx.log.operation(asked.op_id)
         if repeat is not None:
             if repeat.op_hash not in {None, op_hash}:
                 raise IdempotencyMismatch
-            found, created = repeat.project_id, repeat.first_seq == 1
-        else:
-            existing = await _existing(tx, caller, body)
-            found, created = existing or asked.record_id, existing is None
-            addition = body if existing is None else UpdateProject(remotes_add=body.remotes)
-            asked = replace(asked, record_id=found, body=addition)
-            appended = await _append(tx, caller, asked, op_hash)
-            await tx.commit()
+            return _Made(repeat.project_id, repeat.first_seq == 1, True)
+        existing = await _existing(tx, caller, body)
+        found = existing or asked.record_id
+        addition = body if existing is None else UpdateProject(remotes_add=body.remotes)
+        appended = await _append(
+            tx, caller, replace(asked, record_id=found, body=addition), op_hash
+        )
+        await tx.commit()
     services.measures.appended(appended)
-    await services.wakeup.notify()
-    return Ensured(await get(services, caller, found), created, repeat is not None)
+    return _Made(found, existing is None, False)
 
 
 async def _append(tx: WriteTx, caller: Caller, operation: Operation, op_hash: bytes | None) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from context_api.application import audit
+from context_api.application.again import again
 from context_api.application.deciding import (
     OtherLevel,
     changed_since,
@@ -142,9 +143,9 @@ async def _execute(
     if level is Privacy.EPHEMERAL:
         return Written(document=None, stored=False, redactions=total(asked.counts))
     try:
-        written = await _carry_out(services, asked)
+        written = await again(services, partial(_carry_out, services, asked))
     except OtherLevel as other:
-        written = await _carry_out(services, ask(other.level))
+        written = await again(services, partial(_carry_out, services, ask(other.level)))
     if isinstance(operation.body, Erase):
         await services.uow.checkpoint()
     await services.wakeup.notify()

@@ -86,6 +86,11 @@ def _counted(measures: Measures) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "memctx_log_appended_events", "Events that this process appended.", measures.appended_events
     )
+    yield CounterMetricFamily(
+        "memctx_writes_begun_again",
+        "Transactions begun again because another write was in the way.",
+        measures.begun_again,
+    )
     lookups = CounterMetricFamily(
         "memctx_cache_lookups",
         "What became of questions to each cache.",

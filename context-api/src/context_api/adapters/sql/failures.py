@@ -69,7 +69,7 @@ def translated(error: BaseException) -> ContextError:
     meaning = _of_file(cause) if isinstance(cause, sqlite3.Error) else _of_server(cause)
     if meaning is not None:
         kind, sentence = meaning
-        return kind(sentence)
+        return _met(kind(sentence), _state(cause))
     if isinstance(error, IntegrityError):
         return ContextError("a row that may not be stored was refused")
     if _state(cause) is not None:
@@ -88,6 +88,16 @@ def _of_file(cause: sqlite3.Error) -> Meaning | None:
 def _of_server(cause: BaseException | None) -> Meaning | None:
     state = _state(cause) or ""
     return _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+
+
+def _met(error: ContextError, state: str | None) -> ContextError:
+    """Marks what says for sure that the transaction was undone for another one's sake."""
+    if isinstance(error, Busy):
+        if state == "55P03":
+            error.met = "lock"
+        elif state in {"40001", "40P01"}:
+            error.met = "deadlock"
+    return error
 
 
 def _state(cause: BaseException | None) -> str | None:
