@@ -145,6 +145,18 @@ class SlugTaken(Conflict):
     code = "slug_taken"
 
 
+class ReplicaForked(Conflict):
+    """Two replicas have the same identity; one of them must take a new one."""
+
+    code = "replica_forked"
+
+
+class OperationsMissing(Conflict):
+    """Operations before those that were pushed have not arrived."""
+
+    code = "operations_missing"
+
+
 class Deleted(ContextError):
     """The record has been deleted."""
 
@@ -155,6 +167,12 @@ class CursorExpired(ContextError):
     """The cursor lies outside what the log holds; start again."""
 
     code, status = "cursor_expired", 410
+
+
+class EpochChanged(ContextError):
+    """The log was restored since the replica last read it; read it from the beginning."""
+
+    code, status = "epoch_changed", 410
 
 
 class PreconditionFailed(ContextError):
@@ -179,6 +197,12 @@ class IdempotencyMismatch(ContextError):
     """The same Idempotency-Key came with another request."""
 
     code, status = "idempotency_mismatch", 422
+
+
+class UpgradeRequired(ContextError):
+    """Hub and client speak different versions of the protocol."""
+
+    code, status = "upgrade_required", 426
 
 
 class RateLimited(ContextError):

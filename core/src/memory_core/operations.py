@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from memory_core.fields import (
     MAX_MESSAGES,
@@ -189,6 +189,18 @@ class Erase(Input):
     """Removes a record and what it held from the log, every view and every replica."""
 
 
+class ResolveConflict(Input):
+    """Closes a conflict: the kept value stays, or the pushed or an edited one takes its place.
+
+    ``record_kind`` and ``record_id`` name the record that the conflict is about.
+    """
+
+    record_kind: Literal[Kind.PROJECT, Kind.SESSION, Kind.PATTERN]
+    record_id: Id
+    resolution: Literal["kept", "pushed", "edited"]
+    value: JsonValue = None
+
+
 Body: TypeAlias = (
     CreateProject
     | UpdateProject
@@ -201,6 +213,7 @@ Body: TypeAlias = (
     | RecordOutcome
     | Delete
     | Erase
+    | ResolveConflict
 )
 
 

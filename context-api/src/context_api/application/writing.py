@@ -17,7 +17,6 @@ from context_api.application.deciding import (
     children,
 )
 from context_api.application.ports import Appended, Moved, StoredOperation, Viewer, WriteTx
-from context_api.application.redacting import redact_operation, total
 from context_api.application.services import Services
 from context_api.application.viewing import project_named, viewer_of
 from context_api.domain.caller import WRITE, Caller
@@ -40,6 +39,7 @@ from memory_core.operations import (
 )
 from memory_core.records import Document, Kind, Privacy, Ref
 from memory_core.redaction import redact_value
+from memory_core.redaction.operations import redact_operation, total
 
 _CREATIONS = (CreateProject, CreateSession, CreateCheckpoint, CreatePattern)
 _ADDITIONS = (CreateSession, CreateCheckpoint, CreatePattern, AppendMessages, RecordOutcome)

@@ -19,6 +19,7 @@ from memory_core.decide.creation import (
 )
 from memory_core.decide.known import Decision, Known
 from memory_core.decide.removal import delete, erase
+from memory_core.decide.resolution import resolve_conflict
 from memory_core.ids import derive_id
 from memory_core.operations import (
     AppendMessages,
@@ -30,6 +31,7 @@ from memory_core.operations import (
     Erase,
     Operation,
     RecordOutcome,
+    ResolveConflict,
     UpdatePattern,
     UpdateProject,
     UpdateSession,
@@ -50,6 +52,7 @@ _DECIDERS: Mapping[type, Callable[[Operation, Any, Known], Decision]] = {
     RecordOutcome: record_outcome,
     Delete: delete,
     Erase: erase,
+    ResolveConflict: resolve_conflict,
 }
 
 
@@ -79,6 +82,8 @@ def refs(operation: Operation) -> set[Ref]:
         needed.add(Ref(Kind.SESSION, body.source_session_id))
     if isinstance(body, CreatePattern) and body.parent_pattern_id:
         needed.add(Ref(Kind.PATTERN, body.parent_pattern_id))
+    if isinstance(body, ResolveConflict):
+        needed.add(Ref(body.record_kind, body.record_id))
     return needed
 
 

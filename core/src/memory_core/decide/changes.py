@@ -18,12 +18,12 @@ from memory_core.operations import (
 from memory_core.records import Document, Kind, Privacy, Ref
 
 _OPENNESS = {Privacy.PRIVATE: 0, Privacy.TEAM: 1, Privacy.PUBLIC: 2}
-_UPDATED = {
+UPDATED = {
     Kind.PROJECT: EventType.PROJECT_UPDATED,
     Kind.SESSION: EventType.SESSION_UPDATED,
     Kind.PATTERN: EventType.PATTERN_UPDATED,
 }
-_NULLABLE = frozenset({"ended_at", "parent_id"})
+NULLABLE = frozenset({"ended_at", "parent_id"})
 
 
 def update(
@@ -41,11 +41,11 @@ def update(
     if "parent" in pushed:
         pushed["parent_id"] = pushed.pop("parent")
     edits = _take_set_edits(pushed, current)
-    _check_openness(pushed, current)
+    check_openness(pushed, current)
     changes: Document = {}
     conflicts: list[EventDraft] = []
     for name, value in pushed.items():
-        if current.get(name) == value or (value is None and name not in _NULLABLE):
+        if current.get(name) == value or (value is None and name not in NULLABLE):
             continue
         if known.changed is None or name in known.changed:
             conflicts.append(_conflict(operation, known, name, current.get(name), value))
@@ -54,7 +54,7 @@ def update(
     drafts: list[EventDraft] = []
     if changes or edits:
         content: Document = {"changes": changes, **edits}
-        drafts.append(draft_of(operation, known, _UPDATED[operation.kind], content))
+        drafts.append(draft_of(operation, known, UPDATED[operation.kind], content))
     return Decision(
         drafts=(*drafts, *conflicts),
         conflicts=tuple(str(draft.content["field"]) for draft in conflicts),
@@ -82,7 +82,7 @@ def _names(value: JsonValue) -> set[str]:
     return {str(item) for item in value} if isinstance(value, list) else set()
 
 
-def _check_openness(pushed: Document, current: Document) -> None:
+def check_openness(pushed: Document, current: Document) -> None:
     """Refuses to open a record wider: its text was redacted for the narrower level."""
     wanted, held = pushed.get("privacy_level"), current.get("privacy_level")
     if wanted is None or held is None or wanted == held:

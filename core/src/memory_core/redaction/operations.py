@@ -18,7 +18,8 @@ _FIELDS = frozenset(
     {
         "title", "description", "summary", "text", "author", "next_steps", "git_status", "body",
         "example", "name", "metadata", "tasks_completed", "files_changed", "category", "tags",
-        "tags_add", "citations", "tool_name", "source_id", "agent", "git_branch", "git_commit",
+        "tags_add", "value", "citations", "tool_name", "source_id", "agent", "git_branch",
+        "git_commit",
     }
 )  # fmt: skip
 
