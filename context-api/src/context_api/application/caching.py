@@ -13,19 +13,12 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Generic, Protocol, TypeVar, cast
 
 from memory_core.canonical import canonical_json
-from memory_core.clock import from_datetime, now, to_datetime
+from memory_core.clock import now
+from memory_core.recall.moment import BUCKET_S, moment_of
 from memory_core.records import Document
-
-BUCKET_S = 300
-"""Seconds for which recall takes it to be the same moment, and longest life of an answer.
-
-Recency moves a score by at most 2e-5 in that time. It divides the distance of every zone from
-UTC, so that "today" and "yesterday" never change within.
-"""
 
 T = TypeVar("T")
 
@@ -162,9 +155,7 @@ class Caches:
 
     def moment(self) -> str:
         """Returns the beginning of the present stretch of time, as a canonical time."""
-        at = to_datetime(self.clock())
-        into = (at.minute * 60 + at.second) % BUCKET_S
-        return from_datetime(at.replace(microsecond=0) - timedelta(seconds=into))
+        return moment_of(self.clock())
 
     async def answer(
         self, key: CacheKey | None, compute: Callable[[], Awaitable[Computed]]

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-from context_api.application.index_records import index_record
 from context_api.application.ports import ReadTx, Viewer
 from context_api.application.services import Services
 from memory_core.errors import ContextError
+from memory_core.recall.indexed import index_record
 from memory_core.recall.ports import IndexRecord
 from memory_core.records import RECALLED_KINDS, Document, Kind, Ref
 

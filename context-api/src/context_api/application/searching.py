@@ -15,8 +15,8 @@ from context_api.application.viewing import no_project, viewer_of
 from context_api.domain.caller import READ, Caller
 from memory_core.errors import InvalidInput
 from memory_core.recall import pipeline as recall
-from memory_core.recall.documents import happened_at, title_of
 from memory_core.recall.ports import RecordFilter
+from memory_core.recall.shown import shown_hit, shown_timings
 from memory_core.records import Document
 
 
@@ -25,7 +25,7 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
 
     A write that was answered before the call is found by its words; ``degraded`` names parts
     of recall that were missing. An equal question gets the kept answer until something is
-    written or indexed, at most `caching.BUCKET_S` seconds; with ``explain`` it never does.
+    written or indexed, at most `memory_core.recall.moment.BUCKET_S` seconds; with ``explain`` it never does.
 
     Raises:
         ProjectNotFound: a named project is not there for the caller.
@@ -80,12 +80,12 @@ def _question(
 def _document(services: Services, asked: Asked, *, explain: bool) -> Document:
     answer, standing = asked.answer, asked.standing
     return {
-        "hits": [_shown(hit) for hit in answer.hits],
+        "hits": [shown_hit(hit) for hit in answer.hits],
         "nothing_relevant": answer.nothing_relevant,
         **degraded(services, answer, standing),
         "indexed_seq": standing.indexed,
         "head": standing.head,
-        **({"timings_ms": _rounded(answer)} if explain else {}),
+        **({"timings_ms": shown_timings(answer)} if explain else {}),
     }
 
 
@@ -111,27 +111,3 @@ def degraded(services: Services, answer: recall.Answer, standing: Standing) -> D
         return {"degraded": []}
     mend = services.indexes.mend(waiting=standing.needs_vectors)
     return {"degraded": [*answer.degraded], "mend": mend}
-
-
-def _rounded(answer: recall.Answer) -> Document:
-    return {name: round(taken, 3) for name, taken in answer.timings.items()}
-
-
-def _shown(hit: recall.Hit) -> Document:
-    document = hit.document
-    return {
-        "kind": hit.ref.kind.value,
-        "id": hit.ref.id,
-        "session_id": document.get("session_id"),
-        "source_id": document.get("source_id"),
-        "project": document.get("project"),
-        "project_id": hit.project_id,
-        "score": round(hit.score, 6),
-        "title": title_of(hit.ref.kind, document),
-        "snippet": hit.snippet,
-        "author": document.get("author") or document.get("owner"),
-        "role": document.get("role"),
-        "created_at": happened_at(document),
-        "repeats": [repeat.id for repeat in hit.repeats],
-        **({"explain": hit.explain} if hit.explain is not None else {}),
-    }
