@@ -25,7 +25,7 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
 
     A write that was answered before the call is found by its words; ``degraded`` names parts
     of recall that were missing. An equal question gets the kept answer until something is
-    written or indexed, at most `memory_core.recall.moment.BUCKET_S` seconds; with ``explain`` it never does.
+    written or indexed, at most `recall.moment.BUCKET_S` seconds; with ``explain`` it never does.
 
     Raises:
         ProjectNotFound: a named project is not there for the caller.
