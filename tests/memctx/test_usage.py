@@ -143,3 +143,10 @@ def test_settings_are_shown_without_the_secret(capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert "kkk" not in text
     assert "mctx_0123456789ab_" in text
+
+
+def test_the_version_is_also_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    asked_as_option = capsys.readouterr().out
+    assert main(["version"]) == 0
+    assert asked_as_option == capsys.readouterr().out

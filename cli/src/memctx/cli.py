@@ -200,11 +200,28 @@ class Root(Group):
                 formatter.write_dl([(name.ljust(width), e.help) for name, e in entries.items()])
 
 
+def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Prints the version and ends, as everyone expects of ``--version``."""
+    if asked:
+        from memctx.commands.program import own_version  # noqa: PLC0415 - only when asked for
+
+        click.echo(own_version())
+        context.exit()
+
+
 @click.command(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="The hub and its key are found from MEMCTX_URL and MEMCTX_API_KEY, a .env file, or the"
     " user's configuration (`memctx config show`).",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
 )
 def cli() -> None:
     """The memory of your coding agents: what they did, decided and learned.
