@@ -73,6 +73,8 @@ async def same(services: Services, viewer: Viewer, refs: list[Ref], chosen: Reco
         names = ["a/one", "a/two", "a/none", uuid7(), *(str(found["id"]) for found in listed)]
         single = [await records.project(name) for name in names]
     assert await asyncio.to_thread(recalled.projects, names) == single
+    beside = await asyncio.to_thread(recalled.load_beside, refs, chosen, names)
+    assert beside == (loaded, single)
     assert await recalled.look(names) == single
     assert await recalled.look_around(9) == listed
     assert await recalled.look_around(1) == listed[:1]

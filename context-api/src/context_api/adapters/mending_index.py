@@ -124,9 +124,9 @@ class MendingIndex:
         """Returns how far a project is indexed."""
         return self._run(lambda index: index.progress(project_id))
 
-    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
-        """Returns how far each of several projects is indexed."""
-        return [self.progress(project_id) for project_id in project_ids]
+    def read(self, project_ids: Sequence[str]) -> MendingReading:
+        """Begins to read several projects."""
+        return MendingReading(self, project_ids)
 
     def _run(self, act: Callable[[LocalIndex], T]) -> T:
         index = self._current()
@@ -204,3 +204,22 @@ class MendingIndex:
         for suffix in _BESIDE:
             with suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).unlink()
+
+
+class MendingReading:
+    """Some projects of the local index as one request reads them."""
+
+    def __init__(self, index: MendingIndex, project_ids: Sequence[str]) -> None:
+        """Takes note of how far the projects are indexed."""
+        self._index = index
+        self._project_ids = project_ids
+        self.view = index.view
+        self.similarities = index.similarities
+        self.progress = self._reached()
+
+    def is_still(self) -> bool:
+        """Says whether the projects are indexed as far as they were at first."""
+        return self._reached() == self.progress
+
+    def _reached(self) -> list[Progress]:
+        return [self._index.progress(project_id) for project_id in self._project_ids]

@@ -22,6 +22,17 @@ ASK_DOCTOR = "memctx doctor"
 WAIT = "vectors are still being made; memctx status shows how many wait"
 
 
+class IndexReading(LexicalIndex, DenseIndex, Protocol):
+    """Some projects' indexes as one request reads them."""
+
+    @property
+    def progress(self) -> Sequence[Progress]:
+        """How far each project was indexed when the reading began."""
+
+    def is_still(self) -> bool:
+        """Says whether all that was read so far is of the moment of `progress`."""
+
+
 class IndexStore(LexicalIndex, DenseIndex, Protocol):
     """The indexes of one tenant's projects. Synchronous: called from threads."""
 
@@ -46,8 +57,8 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
     def progress(self, project_id: str) -> Progress:
         """Returns how far a project is indexed."""
 
-    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
-        """Returns how far each of several projects is indexed."""
+    def read(self, project_ids: Sequence[str]) -> IndexReading:
+        """Begins to read several projects: what was applied before the call is in their views."""
 
 
 class VectorQueue(Protocol):

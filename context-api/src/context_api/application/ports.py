@@ -361,6 +361,12 @@ class Recalled(RecordSource, Protocol):
         """Returns each visible project by id or slug, None where there is none. From threads."""
         ...
 
+    def load_beside(
+        self, refs: Sequence[Ref], chosen: RecordFilter, names: Sequence[str]
+    ) -> tuple[Mapping[Ref, Document], list[Document | None]]:
+        """Returns what `load` and `projects` do, of one moment. From threads."""
+        ...
+
     async def look(self, names: Sequence[str]) -> list[Document | None]:
         """Returns what `projects` does, to a caller on the event loop."""
         ...

@@ -75,17 +75,14 @@ class Standing:
         )
 
 
-def standing_of(services: Services, tenant_id: str, projects: Sequence[Document]) -> Standing:
-    """Returns where the logs of ``projects``, as just read, and their indexes stand.
-
-    For threads.
-    """
-    ids = [str(project["id"]) for project in projects]
-    progress = services.indexes.of(tenant_id).progress_of(ids)
+def standing_of(
+    services: Services, projects: Sequence[Document], progress: Sequence[Progress]
+) -> Standing:
+    """Returns where the logs of ``projects``, as just read, and their indexes stand."""
     return Standing(
         positions=tuple(
-            Position(identity, str(project["epoch"]), int(str(project["head"])), reached)
-            for identity, project, reached in zip(ids, projects, progress, strict=True)
+            Position(str(project["id"]), str(project["epoch"]), int(str(project["head"])), reached)
+            for project, reached in zip(projects, progress, strict=True)
         ),
         model=_model(services),
     )

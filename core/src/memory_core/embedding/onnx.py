@@ -91,7 +91,8 @@ class OnnxEmbedder:
             query_file: the same model in 8 bits, for questions; else they take the first.
             model: the name under which vectors are kept.
             max_tokens: where texts are cut.
-            threads: for one run; all available cores, at most 8, when not given.
+            threads: for one run over texts; all available cores, at most 8, when not given. A
+                question takes one: that is quicker than waking others for so little.
 
         Raises:
             ModelMissing: onnxruntime or tokenizers is not installed.
@@ -103,7 +104,7 @@ class OnnxEmbedder:
         cores = threads or min(available_cores(), _MAX_THREADS)
         self._tokenizer = _load_tokenizer(tokenizer_file, max_tokens)
         self._session = _load_session(model_file, cores)
-        self._query_session = _load_session(query_file, cores) if query_file else self._session
+        self._query_session = _load_session(query_file, 1) if query_file else self._session
         self._inputs = frozenset(item.name for item in self._session.get_inputs())
 
     @classmethod

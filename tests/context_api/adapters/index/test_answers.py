@@ -113,3 +113,9 @@ def test_the_nearest_of_a_vector_server_are_exact_and_the_rest_lies_below(
     assert not near_enough.all()
     assert (found[~near_enough] <= worst + IN_8_BITS).all()
     assert not np.isnan(found).any()
+    reading = store_near.read([PROJECT])
+    assert reading.view(PROJECT).live == len(texts)
+    assert reading.is_still()
+    store_near.apply(PROJECT, 2, [], [], after_seq=1)
+    # Its vectors are of the moment at which the server is asked.
+    assert not reading.is_still()

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
-from context_api.adapters.index.database import Database
+from context_api.adapters.index.database import ANSWER_S, Database
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.state import Model
 from memory_core.recall.ports import Progress
@@ -18,9 +18,9 @@ _REMEMBERED = 10_000
 _POSITION: LiteralString = """
 SELECT applied_seq, changes FROM index_state WHERE tenant_id = %s AND project_id = %s
 """
-_POSITIONS = """
-SELECT project_id, changes, format FROM index_state
-WHERE tenant_id = %(tenant)s AND project_id = ANY(%(projects)s::uuid[])
+_POSITIONS: LiteralString = """
+SELECT project_id::text, changes, format FROM index_state
+WHERE tenant_id = %s AND project_id = ANY(%s::uuid[])
 """
 # Of the model in use, else of the newest that is asked; without any, all chunks wait.
 _GENERATION: LiteralString = """
@@ -48,6 +48,13 @@ SELECT count(*) FROM index_dead WHERE tenant_id = %s AND project_id = %s AND mod
 """
 
 
+class Reached(NamedTuple):
+    """How far a project is indexed after so many changes to its index, None if it has none."""
+
+    changes: int | None
+    progress: Progress
+
+
 class _Counted(NamedTuple):
     """What was counted, and after which change."""
 
@@ -65,39 +72,49 @@ class ProgressCounter:
         self._counted: OrderedDict[tuple[str, str], _Counted] = OrderedDict()
         self._sharing = threading.Lock()
 
-    def progress_of(self, tenant_id: str, project_ids: Sequence[str]) -> list[Progress]:
-        """Returns how far each of several projects is indexed.
+    def changes_of(self, tenant_id: str, project_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Returns for each project that has an index how often it changed, and its format.
 
         Raises:
             Busy, Unavailable: the database does not answer.
         """
         if not project_ids:
-            return []
-        asked = {"tenant": tenant_id, "projects": [*project_ids]}
-        (rows,) = self._database.ask_all(tenant_id, [(_POSITIONS, asked)])
-        # What an older release has built is emptied by the first batch.
-        changes = {project: changes for project, changes, form in rows if form >= FORMAT}
-        return [
-            self._known((tenant_id, project), changes[project])
-            if project in changes
-            else Progress()
-            for project in project_ids
-        ]
+            return {}
+        asked = (tenant_id, [*project_ids])
+        rows = self._database.ask(tenant_id, _POSITIONS, asked, limit_s=ANSWER_S)
+        return {project: (changes, form) for project, changes, form in rows}
 
-    def _known(self, key: tuple[str, str], changes: int) -> Progress:
+    def reached(self, tenant_id: str, project_ids: Sequence[str]) -> list[Reached]:
+        """Returns how far each of several projects is indexed.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        there = self.changes_of(tenant_id, project_ids)
+        found = []
+        for project_id in project_ids:
+            changes, form = there.get(project_id, (None, 0))
+            if changes is not None and form >= FORMAT:
+                found.append(self._known((tenant_id, project_id), changes))
+            else:
+                # What an older release has built is emptied by the first batch.
+                found.append(Reached(changes, Progress()))
+        return found
+
+    def _known(self, key: tuple[str, str], changes: int) -> Reached:
         """Returns how far a project was after so many ``changes``, or now if that is not known."""
         model = self._model.current
         with self._sharing:
             known = self._counted.get(key)
         if known is not None and known.changes == changes and known.model == model:
-            return known.progress
+            return Reached(changes, known.progress)
         counted = self._count(key, model)
         with self._sharing:
             self._counted[key] = counted
             self._counted.move_to_end(key)
             if len(self._counted) > _REMEMBERED:
                 self._counted.popitem(last=False)
-        return counted.progress
+        return Reached(counted.changes, counted.progress)
 
     def _count(self, key: tuple[str, str], model: Model | None) -> _Counted:
         with self._database.snapshot(key[0]) as connection:

@@ -14,10 +14,6 @@ from memory_core.recall.stored import chunk_rows, unit_row, vector_rows
 
 _BATCH = 5_000
 
-# One number tells whether anything is new; the rest is asked for only then.
-CHANGES: LiteralString = """
-SELECT changes FROM index_state WHERE tenant_id = %s AND project_id = %s
-"""
 # The generation of the model asked for; one that is built beside another is not there yet.
 STANDING: LiteralString = """
 SELECT s.changes, s.revision, s.floor, coalesce(g.generation, 0), coalesce(g.pushed, 0)

@@ -44,7 +44,7 @@ class SqlIndexes:
     """Words and vectors in PostgreSQL, searched in memory.
 
     Any number of processes may read and write. Views of projects are kept in memory up to
-    ``memory_bytes``, those used last; each search asks with one query whether its view is
+    ``memory_bytes``, those used last; each search asks with one query whether its views are
     still the newest. Vectors are searched exactly up to ``exact_chunks`` live chunks of a
     project, above that through ``vectors``, and exactly without one.
     """
@@ -114,7 +114,9 @@ class SqlIndexStore:
         Raises:
             Busy, Unavailable: the database does not answer.
         """
-        return self._indexes.views.view(self._tenant_id, project_id)
+        there = self._indexes.counter.changes_of(self._tenant_id, [project_id])
+        changes, _ = there.get(project_id, (None, 0))
+        return self._indexes.views.view(self._tenant_id, project_id, changes)
 
     def similarities(
         self, view: ProjectView, model: str, query: NDArray[np.float32]
@@ -142,15 +144,15 @@ class SqlIndexStore:
         Raises:
             Busy, Unavailable: the database does not answer.
         """
-        return self._indexes.counter.progress_of(self._tenant_id, [project_id])[0]
+        return self._indexes.counter.reached(self._tenant_id, [project_id])[0].progress
 
-    def progress_of(self, project_ids: Sequence[str]) -> list[Progress]:
-        """Returns how far each of several projects is indexed.
+    def read(self, project_ids: Sequence[str]) -> SqlReading:
+        """Begins to read several projects: what was applied before the call is in their views.
 
         Raises:
             Busy, Unavailable: the database does not answer.
         """
-        return self._indexes.counter.progress_of(self._tenant_id, project_ids)
+        return SqlReading(self._indexes, self._tenant_id, project_ids)
 
     def apply(
         self,
@@ -200,3 +202,54 @@ class SqlIndexStore:
                 of = [generations.ensure(locked, indexes.model.current)]
                 locked = locked._replace(last_generation=of[0].number)
             write(locked, batch, upto_seq, of, keep_gone=indexes.vectors is not None)
+
+
+class SqlReading:
+    """Some projects' indexes as one request reads them, with one question to the database.
+
+    A view that has read exactly as many changes as `progress` was counted after is of the same
+    moment, whatever was written since.
+    """
+
+    def __init__(self, indexes: SqlIndexes, tenant_id: str, project_ids: Sequence[str]) -> None:
+        """Asks how far the projects are indexed; raises as `SqlIndexStore.read`."""
+        self._indexes = indexes
+        self._tenant_id = tenant_id
+        reached = indexes.counter.reached(tenant_id, project_ids)
+        self._changes = {
+            project_id: at.changes for project_id, at in zip(project_ids, reached, strict=True)
+        }
+        self._is_moved = self._is_elsewhere = False
+        self.progress = [at.progress for at in reached]
+        self.similarities = indexes.of(tenant_id).similarities
+
+    def view(self, project_id: str) -> ProjectView:
+        """Returns what is indexed of one of the projects, with one question if it has changed.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        changes = self._changes[project_id]
+        view = self._indexes.views.view(self._tenant_id, project_id, changes)
+        if changes is not None:
+            origin = self._indexes.views.origin(view)
+            self._is_moved |= origin is None or origin.changes != changes
+            self._is_elsewhere |= origin is None or not origin.exact
+        return view
+
+    def is_still(self) -> bool:
+        """Says whether all that was read so far is of the moment of `progress`.
+
+        Vectors on a server are of the moment at which it was asked, so that the database must
+        say whether anything was done to them since.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        if self._is_moved or not self._is_elsewhere:
+            return not self._is_moved
+        there = self._indexes.counter.changes_of(self._tenant_id, [*self._changes])
+        return all(
+            there.get(project_id, (None, 0))[0] == changes
+            for project_id, changes in self._changes.items()
+        )

@@ -1,4 +1,4 @@
-"""Views of projects in memory, brought up to date with one query when they are asked for."""
+"""Views of projects in memory, brought up to date when they are asked for after a change."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from weakref import WeakKeyDictionary
 
 from psycopg import Connection
 
-from context_api.adapters.index.database import ANSWER_S, Database, Row
+from context_api.adapters.index.database import Database, Row
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.reading import (
-    CHANGES,
     STANDING,
     Project,
     Standing,
@@ -45,6 +44,7 @@ class Origin(NamedTuple):
     model: Model | None
     generation: int
     exact: bool
+    changes: int
 
 
 @dataclass(slots=True)
@@ -79,18 +79,22 @@ class Views:
         self._origins: WeakKeyDictionary[ProjectView, Origin] = WeakKeyDictionary()
         self._sharing = threading.Lock()
 
-    def view(self, tenant_id: str, project_id: str) -> ProjectView:
-        """Returns what is indexed of a project, all that was committed before the call included.
+    def view(self, tenant_id: str, project_id: str, changes: int | None) -> ProjectView:
+        """Returns what is indexed of a project after so many ``changes`` or more.
+
+        ``changes`` is what the database says now, None if nothing is indexed.
 
         Raises:
             Busy, Unavailable: the database does not answer.
         """
+        if changes is None:
+            return ViewBuilder().snapshot()
         key = (tenant_id, project_id)
         with self._sharing:
             loaded = self._loaded.setdefault(key, _Loaded())
             self._loaded.move_to_end(key)
         with loaded.lock:
-            view = self._current(key, loaded)
+            view = self._current(key, loaded, changes)
         self._evict(key)
         return view
 
@@ -99,12 +103,9 @@ class Views:
         with self._sharing:
             return self._origins.get(view)
 
-    def _current(self, key: Key, loaded: _Loaded) -> ProjectView:
+    def _current(self, key: Key, loaded: _Loaded, changes: int) -> ProjectView:
         model = self._model.current
-        rows = self._database.ask(key[0], CHANGES, key, limit_s=ANSWER_S)
-        if not rows:
-            return ViewBuilder().snapshot()
-        same = model == loaded.model and rows[0][0] == loaded.standing.changes
+        same = model == loaded.model and changes == loaded.standing.changes
         if same and loaded.view is not None:
             return loaded.view
         with self._database.snapshot(key[0]) as connection:
@@ -112,6 +113,9 @@ class Views:
 
     def _refresh(self, project: Project, loaded: _Loaded, model: Model | None) -> ProjectView:
         at = _standing(project.connection, project.key, model)
+        if loaded.view is not None and (loaded.standing, loaded.model) == (at, model):
+            # Another thread has read what came after the changes that were asked for.
+            return loaded.view
         if self._is_stale(loaded, at, model):
             self._begin(loaded, model)
         # What a failed refresh has read would be read twice: the next one begins anew.
@@ -124,7 +128,7 @@ class Views:
         self._read_vectors(project, loaded, at)
         loaded.standing, loaded.model = at, model
         loaded.view = loaded.builder.snapshot()
-        origin = Origin(*project.key, model, at.generation, loaded.exact)
+        origin = Origin(*project.key, model, at.generation, loaded.exact, at.changes)
         with self._sharing:
             self._origins[loaded.view] = origin
         return loaded.view

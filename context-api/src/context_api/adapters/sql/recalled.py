@@ -31,17 +31,23 @@ class RecalledAtOnce:
         Raises:
             Busy, Unavailable, Corrupt: the database cannot be read.
         """
-        with translating(), self._engine.connect() as connection, connection.begin():
-            return at_once(Reader(AtOnce(connection), self._viewer).many(refs, chosen))
+        return self.load_beside(refs, chosen, ())[0]
 
     def projects(self, names: Sequence[str]) -> list[Document | None]:
         """Returns each visible project by id or slug, None where there is none.
 
         Raises as `load`.
         """
+        return self.load_beside((), RecordFilter(), names)[1]
+
+    def load_beside(
+        self, refs: Sequence[Ref], chosen: RecordFilter, names: Sequence[str]
+    ) -> tuple[Mapping[Ref, Document], list[Document | None]]:
+        """Returns what `load` and `projects` do, of one moment; raises as `load`."""
         with translating(), self._engine.connect() as connection, connection.begin():
             reader = Reader(AtOnce(connection), self._viewer)
-            return [at_once(reader.project(name)) for name in names]
+            loaded = at_once(reader.many(refs, chosen))
+            return loaded, [at_once(reader.project(name)) for name in names]
 
     async def look(self, names: Sequence[str]) -> list[Document | None]:
         """Returns what `projects` does, on the event loop itself.

@@ -37,6 +37,21 @@ def test_a_view_is_not_changed_by_later_writes(held: Held) -> None:
     assert held.store.view(PROJECT).units.refs[-1].id == identity("b")
 
 
+def test_a_reading_holds_what_was_applied_before_it_and_tells_what_came_later(held: Held) -> None:
+    held.store.apply(PROJECT, 1, [record("a", "parser")], [], after_seq=0)
+    reading = held.store.read([OTHER_PROJECT, PROJECT])
+    assert [at.lexical_seq for at in reading.progress] == [0, 1]
+    assert [reading.view(name).live for name in (OTHER_PROJECT, PROJECT)] == [0, 1]
+    assert reading.is_still()
+    held.store.apply(PROJECT, 2, [record("b", "cache", position=1)], [], after_seq=1)
+    late = held.store.read([PROJECT])
+    assert late.view(PROJECT).live == 2
+    assert late.is_still()
+    assert reading.view(PROJECT).live == 2
+    assert not reading.is_still()
+    assert held.store.read([]).progress == []
+
+
 def test_a_batch_from_the_middle_of_the_log_is_refused(held: Held) -> None:
     with pytest.raises(Unavailable):
         held.store.apply(PROJECT, 9, [record("a", "parser")], [], after_seq=4)

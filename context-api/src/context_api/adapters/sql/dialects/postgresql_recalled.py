@@ -64,16 +64,7 @@ class RecalledAsked:
         Raises:
             Busy, Unavailable: the database cannot be read.
         """
-        by_kind: dict[Kind, list[str]] = {}
-        for ref in refs:
-            by_kind.setdefault(ref.kind, []).append(ref.id)
-        asked = [(kind, _of_kind(kind, self._viewer, chosen), ids) for kind, ids in by_kind.items()]
-        answers = self._ask([query.with_values(ids=ids) for _, query, ids in asked])
-        return {
-            Ref(kind, str(document["id"])): document
-            for (kind, query, _), rows in zip(asked, answers, strict=True)
-            for document in query.documents(rows)
-        }
+        return self.load_beside(refs, chosen, ())[0]
 
     def projects(self, names: Sequence[str]) -> list[Document | None]:
         """Returns each visible project by id or slug, None where there is none.
@@ -81,9 +72,28 @@ class RecalledAsked:
         Raises:
             Busy, Unavailable: the database cannot be read.
         """
-        queries = [_named(self._viewer, *_id_or_slug(name)) for name in names]
-        query = _project(self._viewer, "id")
-        return [query.documents(rows)[0] if rows else None for rows in self._ask(queries)]
+        return self.load_beside((), RecordFilter(), names)[1]
+
+    def load_beside(
+        self, refs: Sequence[Ref], chosen: RecordFilter, names: Sequence[str]
+    ) -> tuple[Mapping[Ref, Document], list[Document | None]]:
+        """Returns what `load` and `projects` do, of one moment; raises as `load`."""
+        by_kind: dict[Kind, list[str]] = {}
+        for ref in refs:
+            by_kind.setdefault(ref.kind, []).append(ref.id)
+        asked = [(kind, _of_kind(kind, self._viewer, chosen), ids) for kind, ids in by_kind.items()]
+        answers = self._ask(
+            [query.with_values(ids=ids) for _, query, ids in asked]
+            + [_named(self._viewer, *_id_or_slug(name)) for name in names]
+        )
+        loaded = {
+            Ref(kind, str(document["id"])): document
+            for (kind, query, _), rows in zip(asked, answers, strict=False)
+            for document in query.documents(rows)
+        }
+        project = _project(self._viewer, "id")
+        found = answers[len(asked) :]
+        return loaded, [project.documents(rows)[0] if rows else None for rows in found]
 
     async def look(self, names: Sequence[str]) -> list[Document | None]:
         """Returns what `projects` does, to a caller on the event loop."""
