@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from memory_core.errors import ContextError, InvalidInput
 from memory_core.ids import uuid7
+from sync_agent.compression import pack_into, unpacked
 from sync_agent.connection import BodySource, Connection, Reply, Request, SendFailed
 from sync_agent.errors import BrokenAnswer, HubTimeout, HubUnreachable, NotAHub, from_problem
 from sync_agent.url import HubUrl
@@ -42,11 +43,16 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer: ``body`` is None when there was none."""
+    """A complete answer: ``body`` is None when there was none.
+
+    ``sent`` and ``received`` are the bytes of the two bodies as they travelled.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: JsonValue
+    sent: int = 0
+    received: int = 0
 
 
 class _NotNow(NamedTuple):
@@ -92,11 +98,13 @@ class Channel:
         headers: Mapping[str, str] | None = None,
         seconds: float = READ_SECONDS,
         repeatable: bool = True,
+        packed: bool = False,
     ) -> Answer:
         """Sends a request and returns its answer.
 
         A POST carries an ``Idempotency-Key``, so that sending it twice does it once.
         ``repeatable`` False is for what must not be sent again once it may have arrived.
+        ``packed`` compresses what is sent, where it is long, and asks for the answer compressed.
 
         Raises:
             ContextError: what the hub answered, by its code.
@@ -107,6 +115,8 @@ class Channel:
         head = self._headers(headers)
         if content is not None:
             head.setdefault("Content-Type", "application/json")
+        if packed:
+            content = pack_into(head, content)
         if method == "POST":
             head.setdefault("Idempotency-Key", uuid7())
         request = Request(
@@ -125,7 +135,9 @@ class Channel:
         while True:
             reply = self._send(request)
             try:
-                return Answer(reply.status, reply.headers, self._decode(reply))
+                body = self._decode(reply)
+                sent = len(request.body) if isinstance(request.body, bytes) else 0
+                return Answer(reply.status, reply.headers, body, sent, reply.received)
             except BrokenAnswer as error:
                 if not error.cut or not request.repeatable or time.monotonic() >= end:
                     raise
@@ -166,11 +178,12 @@ class Channel:
         body: BodySource = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = READ_SECONDS,
+        repeatable: bool | None = None,
     ) -> Iterator[Reply]:
         """Sends a request whose body, answer or both are read piece by piece.
 
-        Until its answer begins a GET is tried again as by `call`; anything else only if there
-        was no connection. ``seconds`` bounds each silence, not the whole.
+        Until its answer begins a GET, or what is said to be ``repeatable``, is tried again; the
+        rest only if there was no connection. ``seconds`` bounds each silence, not the whole.
         """
         request = Request(
             method=method,
@@ -178,7 +191,7 @@ class Channel:
             headers=self._headers(headers),
             body=body,
             seconds=seconds,
-            repeatable=method == "GET",
+            repeatable=method == "GET" if repeatable is None else repeatable,
         )
         reply = self._send(request)
         try:
@@ -256,7 +269,7 @@ class Channel:
         if 300 <= status < 400:
             reply.close()
             raise NotAHub(f"{self.url} redirects; set MEMCTX_URL to the hub's own address")
-        content = reply.read(MAX_ANSWER_BYTES)
+        content = unpacked(reply.read(MAX_ANSWER_BYTES), reply.headers, MAX_ANSWER_BYTES)
         if not content and status < 300:
             return None
         stranger = NotAHub(

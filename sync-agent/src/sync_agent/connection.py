@@ -55,12 +55,16 @@ class SendFailed(Exception):
 
 
 class Reply:
-    """An answer whose body is still to be read; close it, or read it to its end."""
+    """An answer whose body is still to be read; close it, or read it to its end.
+
+    ``received`` counts the bytes of the body that have been read so far, as they travelled.
+    """
 
     def __init__(self, response: http.client.HTTPResponse, connection: Connection) -> None:
         self._response = response
         self._connection = connection
         self._complete = False
+        self.received = 0
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
 
@@ -90,11 +94,10 @@ class Reply:
             self._connection.close()
 
     def _pieces(self, limit: int | None) -> Iterator[bytes]:
-        taken = 0
         try:
             while piece := self._response.read1(PIECE_BYTES):
-                taken += len(piece)
-                if limit is not None and taken > limit:
+                self.received += len(piece)
+                if limit is not None and self.received > limit:
                     raise BrokenAnswer(f"the hub's answer is longer than {limit} bytes")
                 yield piece
         except (http.client.HTTPException, OSError) as error:

@@ -37,6 +37,12 @@ class BrokenAnswer(ContextError):
     """Whether the connection ended in the middle, so that asking again may help."""
 
 
+class InvalidAnswer(BrokenAnswer):
+    """The hub's answer is not what the protocol says it is."""
+
+    code = "invalid_answer"
+
+
 class InvalidConfig(InvalidInput):
     """The client's configuration is not usable."""
 

@@ -1,0 +1,1 @@
+"""Synchronisation of a replica with its hub."""
