@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from context_api.application import searching
-from context_api.application.requests import SearchRequest
 from context_api.application.services import Services
 from context_api.application.viewing import viewer_of
 from memory_core.embedding.hashing import HashingEmbedder
@@ -17,6 +16,7 @@ from memory_core.errors import EmbeddingFailed
 from memory_core.ids import uuid7
 from memory_core.operations import CreateSession, NewMessage
 from memory_core.records import Document, Kind, Role
+from memory_core.requests import SearchRequest
 from tests.support.services import caller, do
 
 ADA = caller("ada")

@@ -19,7 +19,6 @@ from context_api.adapters.cache.memory import MemoryCache
 from context_api.application import context_pack, projects
 from context_api.application.caching import CacheKey, Caches, Computed, Flights, cache_key
 from context_api.application.query_vectors import CachedQueries
-from context_api.application.requests import ContextRequest
 from context_api.application.services import Services
 from context_api.application.viewing import viewer_of
 from memory_core.budget import estimate_tokens
@@ -30,6 +29,7 @@ from memory_core.ids import uuid7
 from memory_core.operations import CreateCheckpoint, CreateProject
 from memory_core.recall.moment import BUCKET_S
 from memory_core.records import Document, Kind, Privacy
+from memory_core.requests import ContextRequest
 from tests.support.recall import ADA, NOON, Counting, lasting, say, search, settled
 from tests.support.services import caller, do, services_in
 

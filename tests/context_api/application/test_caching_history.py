@@ -17,7 +17,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from context_api.adapters.cache.memory import MemoryCache
 from context_api.application import context_pack, projects, searching
 from context_api.application.caching import Caches
-from context_api.application.requests import ContextRequest, SearchRequest
 from context_api.domain.caller import Caller
 from memory_core.errors import ContextError, ModelMissing
 from memory_core.ids import uuid7
@@ -36,6 +35,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Document, Kind, PatternType, Privacy, Role
+from memory_core.requests import ContextRequest, SearchRequest
 from tests.support.services import caller, do, services_in
 
 WORDS = ["tokenizer", "parser", "cache", "deploy", "apostrophe"]

@@ -12,7 +12,7 @@ import pytest
 
 from context_api.application import admin, events, projects, reading, transfer, writing
 from context_api.application.indexing import catch_up, indexer_of
-from context_api.application.requests import Page, SessionFilter
+from context_api.application.requests import Page
 from context_api.application.services import Services
 from memory_core.errors import (
     Conflict,
@@ -33,6 +33,7 @@ from memory_core.operations import (
     UpdateProject,
 )
 from memory_core.records import Kind, Role
+from memory_core.requests import SessionFilter
 from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 

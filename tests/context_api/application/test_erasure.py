@@ -8,7 +8,6 @@ from pathlib import Path
 from context_api.adapters.mending_index import MendingIndex
 from context_api.application import admin, events, projects, searching, transfer
 from context_api.application.indexing import indexer_of
-from context_api.application.requests import SearchRequest
 from context_api.application.services import Services
 from memory_core.ids import uuid7
 from memory_core.operations import (
@@ -21,6 +20,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, Role
+from memory_core.requests import SearchRequest
 from tests.support.databases import HubDatabase
 from tests.support.services import caller, do, services_in
 

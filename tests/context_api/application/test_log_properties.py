@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from context_api.application import admin, projects, reading, transfer
-from context_api.application.requests import CheckpointFilter, Page, PatternFilter, SessionFilter
+from context_api.application.requests import Page
 from context_api.application.services import Services
 from memory_core.errors import ContextError
 from memory_core.ids import uuid7
@@ -40,6 +40,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, PatternType, Role, quality_score
+from memory_core.requests import CheckpointFilter, PatternFilter, SessionFilter
 from tests.support.databases import Files, HubDatabase
 from tests.support.services import caller, do, services_in
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from context_api.adapters.vector.chroma import ChromaVectors
-from context_api.application.requests import SearchRequest
 from context_api.application.searching import search
+from memory_core.requests import SearchRequest
 from tests.context_api.adapters.index.support import IndexDatabase
 from tests.context_api.worker.hub import ME, TENANT, Hub, hub, in_loop
 from tests.support.servers.chroma import ChromaServer, running_chroma

@@ -5,8 +5,8 @@ from __future__ import annotations
 from context_api.adapters.vector.chroma import ChromaVectors
 from context_api.application.context_pack import build
 from context_api.application.indexes import ASK_DOCTOR, INSTALL_MODEL, WAIT
-from context_api.application.requests import ContextRequest, SearchRequest
 from context_api.application.searching import search
+from memory_core.requests import ContextRequest, SearchRequest
 from tests.context_api.worker.hub import ME, Hub, hub, in_loop
 from tests.support.servers.finding import free_port
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from context_api.adapters.vector.memory import MemoryVectors
 from context_api.application.index_work import LeaseLost
 from context_api.application.indexing import indexer_of
-from context_api.application.requests import SearchRequest
 from context_api.application.searching import search
 from context_api.application.vectors import Space, VectorItem
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.embedding.port import Vectors
 from memory_core.errors import EmbeddingFailed, Unavailable
 from memory_core.recall.ports import Progress
+from memory_core.requests import SearchRequest
 from tests.context_api.adapters.index.support import IndexDatabase
 from tests.context_api.worker.hub import ME, TENANT, Hub, hub, in_loop
 

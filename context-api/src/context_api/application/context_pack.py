@@ -8,12 +8,6 @@ from typing import cast
 from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
 from context_api.application.ports import ContextLoad, Recalled, Records, Window
-from context_api.application.requests import (
-    CheckpointFilter,
-    ContextRequest,
-    PatternFilter,
-    SessionFilter,
-)
 from context_api.application.searching import degraded
 from context_api.application.services import Services
 from context_api.application.standing import answer_key
@@ -26,6 +20,7 @@ from memory_core.recall import context
 from memory_core.recall.context import SHARED_PROJECT
 from memory_core.recall.pack import Note
 from memory_core.records import Document
+from memory_core.requests import CheckpointFilter, ContextRequest, PatternFilter, SessionFilter
 
 _KEPT_ONLY = frozenset({"nonce", "scores"})
 

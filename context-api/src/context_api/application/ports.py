@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
 from context_api.domain.audit import Entry
 from memory_core.events import Event, EventDraft
 from memory_core.recall.ports import RecordFilter, RecordSource
 from memory_core.records import Document, Kind, Ref
+from memory_core.requests import CheckpointFilter, PatternFilter, SessionFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from context_api.application.ports import ReadTx
-from context_api.application.requests import (
-    CheckpointFilter,
-    Listing,
-    Page,
-    PatternFilter,
-    SessionFilter,
-)
+from context_api.application.requests import Listing, Page
 from context_api.application.services import Services
 from context_api.application.viewing import listing, project_named, viewer_of, window_of
 from context_api.domain.caller import READ, Caller
 from memory_core.errors import Deleted, NotFound
 from memory_core.projection import apply
 from memory_core.records import Document, Kind, Privacy, Ref
+from memory_core.requests import CheckpointFilter, PatternFilter, SessionFilter
 
 
 async def get(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
 from context_api.application.ports import Recalled
-from context_api.application.requests import MAX_PROJECTS, SearchRequest
 from context_api.application.services import Services
 from context_api.application.standing import Standing, answer_key
 from context_api.application.viewing import no_project, viewer_of
@@ -18,6 +17,7 @@ from memory_core.recall import pipeline as recall
 from memory_core.recall.ports import RecordFilter
 from memory_core.recall.shown import shown_hit, shown_timings
 from memory_core.records import Document
+from memory_core.requests import MAX_PROJECTS, SearchRequest
 
 
 async def search(services: Services, caller: Caller, request: SearchRequest) -> Document:

@@ -9,16 +9,7 @@ from fastapi import Depends, Header, Path, Query
 from pydantic import Field, StringConstraints
 from starlette.requests import Request
 
-from context_api.application.requests import (
-    CheckpointFilter,
-    Page,
-    PatternFilter,
-    Position,
-    ProjectFilter,
-    ProjectName,
-    SessionFilter,
-)
-from context_api.application.requests import Query as Question
+from context_api.application.requests import Page
 from context_api.application.services import Services
 from context_api.domain.caller import Caller
 from context_api.http.auth import caller_of, services_of
@@ -35,6 +26,15 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind
+from memory_core.requests import (
+    CheckpointFilter,
+    PatternFilter,
+    Position,
+    ProjectFilter,
+    ProjectName,
+    SessionFilter,
+)
+from memory_core.requests import Query as Question
 
 OwnBody = TypeVar("OwnBody", bound=Input)
 

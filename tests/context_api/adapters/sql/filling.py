@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from context_api.application import context_pack, keys, projects
-from context_api.application.requests import ContextRequest, CreateKey
+from context_api.application.requests import CreateKey
 from context_api.application.seeding import seed
 from context_api.application.services import Services
 from context_api.domain.caller import ADMIN, Caller
@@ -20,6 +20,7 @@ from memory_core.operations import (
     UpdateSession,
 )
 from memory_core.records import Kind, PatternType, Role
+from memory_core.requests import ContextRequest
 from tests.support.databases import OnServer
 from tests.support.services import do, services_in
 

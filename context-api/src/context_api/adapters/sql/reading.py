@@ -14,11 +14,11 @@ from context_api.adapters.sql.database import Executes
 from context_api.adapters.sql.rows import document_columns
 from context_api.adapters.sql.visibility import of_viewer, visible
 from context_api.application.ports import Viewer, Window
-from context_api.application.requests import CheckpointFilter, PatternFilter, SessionFilter
 from memory_core.errors import InvalidId
 from memory_core.ids import parse_uuid
 from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Kind, Privacy, Ref, SessionStatus
+from memory_core.requests import CheckpointFilter, PatternFilter, SessionFilter
 
 _IN_CHUNK = 500
 _OF_PROJECT = (Kind.SESSION, Kind.CHECKPOINT, Kind.PATTERN, Kind.MESSAGE)

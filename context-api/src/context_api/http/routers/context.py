@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from context_api.application import context_pack
-from context_api.application.requests import ContextRequest
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer
@@ -13,6 +12,7 @@ from context_api.http.dto import Asking
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
 from memory_core.errors import ProjectNotFound
+from memory_core.requests import ContextRequest
 
 router = APIRouter(prefix=API, tags=["recall"], route_class=HubRoute)
 

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from context_api.application import events
-from context_api.application.requests import Position
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer
@@ -19,6 +18,7 @@ from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
 from context_api.http.stream import EventStream, Watch
 from memory_core.errors import CursorExpired, ProjectNotFound
+from memory_core.requests import Position
 
 router = APIRouter(prefix=f"{API}/projects", tags=["events"], route_class=HubRoute)
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from context_api.application import reading, searching
-from context_api.application.requests import SearchRequest
 from context_api.http import reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer
@@ -17,6 +16,7 @@ from context_api.http.options import HttpOptions
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
 from memory_core.errors import ProjectNotFound
+from memory_core.requests import SearchRequest
 
 router = APIRouter(prefix=API, tags=["recall"], route_class=HubRoute)
 

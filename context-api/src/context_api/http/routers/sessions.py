@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from context_api.application import reading
-from context_api.application.requests import Position
 from context_api.http import documents
 from context_api.http.access import API
 from context_api.http.answers import Json, answer, listing
@@ -39,6 +38,7 @@ from memory_core.errors import (
 )
 from memory_core.operations import CreateSession, UpdateSession
 from memory_core.records import Document, Kind
+from memory_core.requests import Position
 
 router = APIRouter(prefix=f"{API}/sessions", tags=["sessions"], route_class=HubRoute)
 
