@@ -714,3 +714,66 @@ CREATE POLICY of_tenant ON audit_log USING (tenant_id = nullif(current_setting('
 DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_app') THEN GRANT SELECT, INSERT ON audit_log TO memctx_app; END IF; END $$;
 
 UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+
+ALTER TABLE conflicts ADD COLUMN value JSONB;
+
+CREATE TABLE replicas (
+    tenant_id UUID NOT NULL,
+    project_id UUID NOT NULL,
+    id UUID NOT NULL,
+    actor VARCHAR(200) NOT NULL,
+    name VARCHAR(500) NOT NULL,
+    agent VARCHAR(500) NOT NULL,
+    protocol INTEGER NOT NULL,
+    last_number BIGINT NOT NULL,
+    last_hash BYTEA,
+    confirmed BIGINT NOT NULL,
+    cursor_epoch UUID,
+    cursor_seq BIGINT NOT NULL,
+    pending INTEGER NOT NULL,
+    conflicts INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    paused BOOLEAN NOT NULL,
+    first_seen TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_seen TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_replicas PRIMARY KEY (tenant_id, project_id, id),
+    CONSTRAINT fk_replicas_projects FOREIGN KEY(tenant_id, project_id) REFERENCES projects (tenant_id, id),
+    CONSTRAINT ck_replicas_counts_positive CHECK (last_number >= 0 AND cursor_seq >= 0)
+);
+
+CREATE INDEX ix_replicas_tenant_id_id ON replicas (tenant_id, id);
+
+CREATE TABLE replica_results (
+    tenant_id UUID NOT NULL,
+    project_id UUID NOT NULL,
+    replica_id UUID NOT NULL,
+    number BIGINT NOT NULL,
+    op_id UUID NOT NULL,
+    hash BYTEA NOT NULL,
+    outcome VARCHAR(10) NOT NULL,
+    seq BIGINT NOT NULL,
+    head BIGINT NOT NULL,
+    conflicts JSONB NOT NULL,
+    problem JSONB,
+    CONSTRAINT pk_replica_results PRIMARY KEY (tenant_id, project_id, replica_id, number),
+    CONSTRAINT fk_replica_results_replicas FOREIGN KEY(tenant_id, project_id, replica_id) REFERENCES replicas (tenant_id, project_id, id),
+    CONSTRAINT ck_replica_results_outcome_known CHECK (outcome IN ('accepted', 'duplicate', 'conflict', 'rejected'))
+);
+
+ALTER TABLE replicas ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE replicas FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY of_tenant ON replicas USING (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid) WITH CHECK (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid);
+
+DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_app') THEN GRANT SELECT, INSERT, UPDATE, DELETE ON replicas TO memctx_app; END IF; END $$;
+
+ALTER TABLE replica_results ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE replica_results FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY of_tenant ON replica_results USING (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid) WITH CHECK (tenant_id = nullif(current_setting('memctx.tenant_id', true), '')::uuid);
+
+DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'memctx_app') THEN GRANT SELECT, INSERT, UPDATE, DELETE ON replica_results TO memctx_app; END IF; END $$;
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004';

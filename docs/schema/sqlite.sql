@@ -354,3 +354,50 @@ CREATE TRIGGER audit_log_kept_update BEFORE update ON audit_log BEGIN SELECT rai
 CREATE TRIGGER audit_log_kept_delete BEFORE delete ON audit_log BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
 
 UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+
+ALTER TABLE conflicts ADD COLUMN value TEXT;
+
+CREATE TABLE replicas (
+    tenant_id CHAR(36) NOT NULL,
+    project_id CHAR(36) NOT NULL,
+    id CHAR(36) NOT NULL,
+    actor VARCHAR(200) NOT NULL,
+    name VARCHAR(500) NOT NULL,
+    agent VARCHAR(500) NOT NULL,
+    protocol INTEGER NOT NULL,
+    last_number BIGINT NOT NULL,
+    last_hash BLOB,
+    confirmed BIGINT NOT NULL,
+    cursor_epoch CHAR(36),
+    cursor_seq BIGINT NOT NULL,
+    pending INTEGER NOT NULL,
+    conflicts INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    paused BOOLEAN NOT NULL,
+    first_seen CHAR(27) NOT NULL,
+    last_seen CHAR(27) NOT NULL,
+    CONSTRAINT pk_replicas PRIMARY KEY (tenant_id, project_id, id),
+    CONSTRAINT fk_replicas_projects FOREIGN KEY(tenant_id, project_id) REFERENCES projects (tenant_id, id),
+    CONSTRAINT ck_replicas_counts_positive CHECK (last_number >= 0 AND cursor_seq >= 0)
+);
+
+CREATE INDEX ix_replicas_tenant_id_id ON replicas (tenant_id, id);
+
+CREATE TABLE replica_results (
+    tenant_id CHAR(36) NOT NULL,
+    project_id CHAR(36) NOT NULL,
+    replica_id CHAR(36) NOT NULL,
+    number BIGINT NOT NULL,
+    op_id CHAR(36) NOT NULL,
+    hash BLOB NOT NULL,
+    outcome VARCHAR(10) NOT NULL,
+    seq BIGINT NOT NULL,
+    head BIGINT NOT NULL,
+    conflicts TEXT NOT NULL,
+    problem TEXT,
+    CONSTRAINT pk_replica_results PRIMARY KEY (tenant_id, project_id, replica_id, number),
+    CONSTRAINT fk_replica_results_replicas FOREIGN KEY(tenant_id, project_id, replica_id) REFERENCES replicas (tenant_id, project_id, id),
+    CONSTRAINT ck_replica_results_outcome_known CHECK (outcome IN ('accepted', 'duplicate', 'conflict', 'rejected'))
+);
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004';

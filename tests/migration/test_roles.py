@@ -92,7 +92,9 @@ RECORDS = {
     "tenants", "projects", "project_remotes", "events", "sessions", "messages", "checkpoints",
     "patterns", "session_tags", "pattern_tags", "conflicts",
 }  # fmt: skip
-KEPT_BY_THE_API = {"api_keys", "context_loads", "privacy_audit"}
+KEPT_BY_THE_API = {
+    "api_keys", "context_loads", "privacy_audit", "replicas", "replica_results",
+}  # fmt: skip
 SCHEMA = {"alembic_version", "db_metadata"}
 REPORTS = {"v_active_sessions", "v_patterns_by_usage", "v_recent_checkpoints"}
 SUMMARY = {"privacy_audit", "v_privacy_audit_summary"}

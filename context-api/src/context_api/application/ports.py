@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from context_api.application.sync.ports import ReplicaReader, ReplicaWriter
 from context_api.domain.audit import Entry
 from memory_core.events import Event, EventDraft
 from memory_core.recall.ports import RecordFilter, RecordSource
@@ -236,6 +237,10 @@ class WriteTx(Protocol):
     def log(self) -> Log:
         """The logs of the tenant, with this transaction's own appends."""
 
+    @property
+    def replicas(self) -> ReplicaWriter:
+        """The replicas of the tenant."""
+
     async def hold(self, project_id: str) -> None:
         """Keeps other writers of a project waiting, so that what is read now stays true."""
 
@@ -328,6 +333,10 @@ class ReadTx(Protocol):
     @property
     def records(self) -> Records:
         """The records the viewer may see."""
+
+    @property
+    def replicas(self) -> ReplicaReader:
+        """The replicas of the viewer's tenant."""
 
     async def keys(self) -> list[StoredKey]:
         """Returns the tenant's API keys."""

@@ -40,6 +40,7 @@ class Conflict(Answer):
     author: str
     resolution: str | None
     resolved_by: str | None
+    value: JsonValue
     version: int
     last_op: Uuid
     seq: int

@@ -9,7 +9,9 @@ from context_api.application import context_pack, keys, projects
 from context_api.application.requests import CreateKey
 from context_api.application.seeding import seed
 from context_api.application.services import Services
+from context_api.application.sync.ports import Greeting, Result
 from context_api.domain.caller import ADMIN, Caller
+from memory_core.clock import now
 from memory_core.ids import uuid7
 from memory_core.operations import (
     CreateCheckpoint,
@@ -42,7 +44,13 @@ async def fill(services: Services, tenant_id: str) -> None:
     """Makes a tenant with at least one row in every table."""
     await seed(services.uow, tenant_id)
     me = admin_of(tenant_id)
-    await projects.ensure(services, me, CreateProject(slug="a/b", remotes=["host/a/b"]))
+    made = await projects.ensure(services, me, CreateProject(slug="a/b", remotes=["host/a/b"]))
+    async with services.uow.write(tenant_id) as tx:
+        project_id, said = str(made.document["id"]), Greeting(id=uuid7(), name="laptop")
+        await tx.replicas.greet(project_id, "ada", said, now())
+        result = Result(number=1, op_id=uuid7(), hash=b"h" * 32, outcome="accepted", seq=1, head=1)
+        assert await tx.replicas.move(project_id, said.id, "ada", result)
+        await tx.commit()
     session = CreateSession(
         id=uuid7(),
         title="of " + tenant_id,

@@ -16,6 +16,7 @@ from context_api.adapters.sql.loads import to_load
 from context_api.adapters.sql.log import LogReader
 from context_api.adapters.sql.measuring import read_heads, read_oldest, read_tenant
 from context_api.adapters.sql.reading import Reader
+from context_api.adapters.sql.replicas import ReplicaReader
 from context_api.adapters.sql.rows import document_columns, to_document
 from context_api.application.ports import ContextLoad, StoredKey, Tenant, Viewer
 from memory_core.canonical import canonical_json
@@ -33,6 +34,7 @@ class SqlReadTx:
         self.log = LogReader(connection, viewer.tenant_id)
         self.audit = AuditReader(connection, viewer.tenant_id)
         self.records = Reader(connection, viewer)
+        self.replicas = ReplicaReader(connection, viewer.tenant_id)
 
     async def keys(self) -> list[StoredKey]:
         """Returns the tenant's API keys, oldest first."""

@@ -7,7 +7,7 @@ from sqlalchemy import inspect, text
 from context_api.adapters.sql.database import Database
 from memory_core.errors import Unavailable
 
-REVISION = "0004"
+REVISION = "0005"
 
 
 async def check_revision(database: Database) -> str:

@@ -320,6 +320,7 @@ conflicts = Table(
     Column("seq", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("value", Json),
     PrimaryKeyConstraint("tenant_id", "id"),
     _of_project(),
     Index(None, "tenant_id", "record_id"),
@@ -376,6 +377,58 @@ audit_log = Table(
     PrimaryKeyConstraint("tenant_id", "seq"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
     CheckConstraint("seq > 0", name="seq_positive"),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    _tenant(),
+    Column("project_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("agent", String(500), nullable=False),
+    Column("protocol", Integer, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("last_hash", LargeBinary),
+    Column("confirmed", BigInteger, nullable=False),
+    Column("cursor_epoch", Uuid),
+    Column("cursor_seq", BigInteger, nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("conflicts", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "project_id", "id"),
+    _of_project(),
+    Index(None, "tenant_id", "id"),
+    CheckConstraint("last_number >= 0 AND cursor_seq >= 0", name="counts_positive"),
+)
+
+# What a replica's operations came to, until it has said that it knows.
+replica_results = Table(
+    "replica_results",
+    metadata,
+    _tenant(),
+    Column("project_id", Uuid, nullable=False),
+    Column("replica_id", Uuid, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("op_id", Uuid, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("head", BigInteger, nullable=False),
+    Column("conflicts", Json, nullable=False),
+    Column("problem", Json),
+    PrimaryKeyConstraint("tenant_id", "project_id", "replica_id", "number"),
+    ForeignKeyConstraint(
+        ["tenant_id", "project_id", "replica_id"],
+        ["replicas.tenant_id", "replicas.project_id", "replicas.id"],
+    ),
+    CheckConstraint(
+        "outcome IN ('accepted', 'duplicate', 'conflict', 'rejected')", name="outcome_known"
+    ),
 )
 
 db_metadata = Table(

@@ -20,6 +20,7 @@ from context_api.adapters.sql.loads import add_loads, recount_loads
 from context_api.adapters.sql.log import LogReader, read_head, write_events
 from context_api.adapters.sql.projector import Projector
 from context_api.adapters.sql.reading import Reader
+from context_api.adapters.sql.replicas import ReplicaWriter
 from context_api.application.ports import Appended, ContextLoad, Head, Standing, StoredKey, Viewer
 from memory_core.errors import NotFound, ProjectNotFound
 from memory_core.events import Event, EventDraft, EventType, genesis, seal, unsealed
@@ -50,6 +51,7 @@ class SqlWriteTx:
         self._projector = Projector(connection, tenant_id, dialect, shortcuts)
         self.log = LogReader(connection, tenant_id)
         self.audit = AuditWriter(connection, tenant_id, dialect)
+        self.replicas = ReplicaWriter(connection, tenant_id, dialect)
 
     async def hold(self, project_id: str) -> None:
         """Keeps other writers of a project waiting until the commit.
