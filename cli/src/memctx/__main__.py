@@ -14,7 +14,6 @@ from memctx.errors import (
     FAILURE,
     USAGE,
     Failed,
-    LocalFailure,
     Stopped,
     Usage,
     advice,
@@ -22,6 +21,7 @@ from memctx.errors import (
 )
 from memctx.run import Run
 from memory_core.errors import ContextError
+from sync_agent.errors import LocalFailure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

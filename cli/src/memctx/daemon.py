@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memctx.errors import Failed
-from memctx.files import private_file, private_folder
 from memory_core.errors import ContextError
 from sync_agent.channel import Channel, Retry
 from sync_agent.client import HubClient
+from sync_agent.files import private_file, private_folder
 from sync_agent.url import HubUrl
 
 PID_FILE = "hub.pid"

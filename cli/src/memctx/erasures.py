@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from memctx.errors import LocalFailure
 from memory_core.errors import Corrupt
+from sync_agent.errors import LocalFailure
 from sync_agent.streams import lines
 
 if TYPE_CHECKING:

@@ -20,12 +20,6 @@ class Usage(InvalidInput):
     code = "usage"
 
 
-class LocalFailure(ContextError):
-    """A file of this machine could not be read or written."""
-
-    code = "local_failure"
-
-
 class NotInstalled(ContextError):
     """This part is not installed here."""
 

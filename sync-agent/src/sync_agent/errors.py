@@ -43,6 +43,12 @@ class InvalidAnswer(BrokenAnswer):
     code = "invalid_answer"
 
 
+class LocalFailure(ContextError):
+    """A file of this machine could not be read or written."""
+
+    code = "local_failure"
+
+
 class InvalidConfig(InvalidInput):
     """The client's configuration is not usable."""
 

@@ -14,11 +14,12 @@ import click
 from memctx import backups, erasures
 from memctx.cli import Command, Group
 from memctx.commands.program import own_version
-from memctx.errors import Failed, LocalFailure
-from memctx.files import private_file
+from memctx.errors import Failed
 from memctx.run import Run
 from memory_core.clock import now
 from memory_core.errors import Conflict, Corrupt, Forbidden, InvalidInput
+from sync_agent.errors import LocalFailure
+from sync_agent.files import private_file
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

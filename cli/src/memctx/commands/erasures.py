@@ -11,10 +11,10 @@ import click
 
 from memctx import erasures as lists
 from memctx.cli import Group
-from memctx.files import complete_file
 from memctx.run import Run
 from memory_core.clock import now
 from memory_core.errors import Forbidden
+from sync_agent.files import complete_file
 
 if TYPE_CHECKING:
     from sync_agent.client import HubClient

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from memctx.cli import Group
-from memctx.files import private_folder
 from memctx.run import Run
 from sync_agent.config import data_directory, model_directory
+from sync_agent.files import private_folder
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

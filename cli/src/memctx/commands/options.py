@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from memctx.errors import LocalFailure
 from memctx.output import Output
 from memctx.times import time_option
+from sync_agent.errors import LocalFailure
 
 F = TypeVar("F", bound=Callable[..., Any])
 

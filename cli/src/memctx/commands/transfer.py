@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from memctx.cli import Command
-from memctx.files import complete_file
 from memctx.run import Run
+from sync_agent.files import complete_file
 
 if TYPE_CHECKING:
     from sync_agent.client import HubClient

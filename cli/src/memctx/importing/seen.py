@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memctx.files import private_file, private_folder
 from memory_core.errors import ContextError
+from sync_agent.files import private_file, private_folder
 
 if TYPE_CHECKING:
     from sync_agent.client import HubClient

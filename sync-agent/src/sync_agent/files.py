@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from memctx.errors import LocalFailure
+from sync_agent.errors import LocalFailure
 
 
 def private_file(path: Path) -> BinaryIO:
@@ -27,7 +28,7 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         LocalFailure: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with private_file(temporary) as target:
             yield target
