@@ -33,7 +33,7 @@ class RedisServer:
         if self.folder is None:
             raise Unstartable("it was not started here")
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--requirepass", PASSWORD, "--save", "", "--appendonly", "no"]
+        command += ["--requirepass", PASSWORD, "--save", "", "--appendonly", "no", "--hz", "1"]
         log = self.folder / "log"
         with log.open("ab") as out:
             self.process = start_child(

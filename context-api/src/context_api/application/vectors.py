@@ -103,5 +103,12 @@ class VectorIndex(Protocol):
                 to be verified; the next check begins with a new place for its vector.
         """
 
+    def answers(self) -> None:
+        """Asks for a sign of life, a small part of what `check` costs; says nothing of the index.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+
     def close(self) -> None:
         """Closes the connections."""

@@ -10,7 +10,7 @@ from context_api.application.vectors import VectorIndex
 from memory_core.errors import Corrupt, Unavailable
 
 AWAY_S = 5.0
-PROBE_EVERY_S = 10.0
+PROBE_EVERY_S = 20.0
 
 
 class ServerWatch:
@@ -38,7 +38,7 @@ class ServerWatch:
         return time.monotonic() - self._doubted_at
 
     def probe(self) -> bool:
-        """Says if the server answers rightly, which it is asked every few seconds."""
+        """Says if the server answers rightly, which it is asked now and then."""
         if not self.open:
             return False
         if not self._was_away and time.monotonic() < self._probed_at + PROBE_EVERY_S:

@@ -211,6 +211,14 @@ class ChromaVectors:
             self._drop(CANARY)
             raise Corrupt(f"Chroma does not find a vector that it has just stored: {why}")
 
+    def answers(self) -> None:
+        """Asks for a sign of life, a small part of what `check` costs; says nothing of the index.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+        self._http.call("GET", "/heartbeat", patience=self._search)
+
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()

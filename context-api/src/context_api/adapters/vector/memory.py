@@ -80,6 +80,9 @@ class MemoryVectors:
     def check(self) -> None:
         """Does nothing: memory is there."""
 
+    def answers(self) -> None:
+        """Does nothing: memory is there."""
+
     def close(self) -> None:
         """Forgets everything."""
         with self._lock:
