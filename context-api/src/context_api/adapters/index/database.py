@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from context_api.adapters.index.failures import translating
-from context_api.adapters.index.loading import as_text
+from context_api.adapters.index.pipelining import Names, ask_pipelined
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -33,7 +33,9 @@ ACTIVE = TransactionStatus.ACTIVE
 
 _TENANT: LiteralString = "SELECT set_config('memctx.tenant_id', %s, true)"
 _EVERYONE: LiteralString = "SELECT set_config('memctx.all_tenants', 'on', true)"
-_READ: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_OF_TENANT = "SELECT set_config('memctx.tenant_id', %(tenant)s, true)"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_END = "COMMIT"
 _ONE_MOMENT: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
@@ -45,6 +47,10 @@ class BoundedConnection(Connection[Row]):
     """
 
     limit_s = STEP_S
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.prepared: Names = {}
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Waits for an answer, at most ``limit_s`` seconds."""
@@ -166,23 +172,20 @@ class Database:
     ) -> list[list[Row]]:
         """Returns the rows of several queries at one moment, in one round trip to the server.
 
-        The server keeps their plans. Ids come as text and times in their canonical form; raises
-        as `ask`.
+        Values are named as ``%(name)s``, and the server keeps the plans. Ids come as text and
+        times in their canonical form; raises as `ask`.
         """
-        return self._once_more(lambda: self._pipelined(tenant_id, queries, limit_s))
+        statements = [(_OF_TENANT, {"tenant": tenant_id}), *queries]
+        if len(queries) > 1:
+            # One query is of one moment by itself.
+            statements = [(_READ, {}), *statements, (_END, {})]
 
-    def _pipelined(
-        self, tenant_id: str, queries: Sequence[tuple[str, Mapping[str, object]]], limit_s: float
-    ) -> list[list[Row]]:
-        with self._connection(limit_s) as connection:
-            with connection.pipeline():
-                connection.execute(_READ, prepare=True)
-                connection.execute(_TENANT, (tenant_id,), prepare=True)
-                cursors = [as_text(connection.cursor()) for _ in queries]
-                for cursor, (query, parameters) in zip(cursors, queries, strict=True):
-                    cursor.execute(query, parameters, prepare=True)
-                connection.execute("COMMIT", prepare=True)
-            return [cursor.fetchall() for cursor in cursors]
+        def once() -> list[list[Row]]:
+            with self._connection(limit_s) as connection:
+                return ask_pipelined(connection, connection.prepared, statements)
+
+        first = 2 if len(queries) > 1 else 1
+        return self._once_more(once)[first : first + len(queries)]
 
     def _once_more(self, once: Callable[[], T]) -> T:
         """Returns what ``once`` gives, on another connection where the server had closed one.
@@ -199,7 +202,7 @@ class Database:
                 return once()
 
     @contextmanager
-    def _connection(self, limit_s: float) -> Iterator[Connection[Row]]:
+    def _connection(self, limit_s: float) -> Iterator[BoundedConnection]:
         with self._pool.connection() as connection:
             connection.limit_s = limit_s
             yield connection

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from psycopg import Cursor
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
+import psycopg
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import AdaptersMap, Loader
 from psycopg.types.string import TextLoader
 
 from memory_core.clock import parse_time
-
-R = TypeVar("R")
 
 _LATEST = "9999-12-31T23:59:59.999999Z"
 _EARLIEST = "0001-01-01T00:00:00.000000Z"
@@ -34,8 +30,16 @@ class CanonicalTime(Loader):
         return f"{whole[:10]}T{whole[11:]}.{fraction:0<6}Z"
 
 
-def as_text(cursor: Cursor[R]) -> Cursor[R]:
-    """Makes a cursor return ids as text and times in their canonical form."""
-    cursor.adapters.register_loader("uuid", TextLoader)
-    cursor.adapters.register_loader("timestamptz", CanonicalTime)
-    return cursor
+class _Documents:
+    """How values of documents are read and written, whatever the connection."""
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_loader("uuid", TextLoader)
+        self.adapters.register_loader("timestamptz", CanonicalTime)
+
+
+DOCUMENTS: AdaptContext = _Documents()
+"""Ids are read as text and times in their canonical form."""

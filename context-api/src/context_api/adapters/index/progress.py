@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
-from context_api.adapters.index.database import ANSWER_S, Database
+from context_api.adapters.index.database import Database
 from context_api.adapters.index.models import ModelInUse
 from context_api.adapters.index.state import Model
 from memory_core.recall.ports import Progress
@@ -18,9 +18,9 @@ _REMEMBERED = 10_000
 _POSITION: LiteralString = """
 SELECT applied_seq, changes FROM index_state WHERE tenant_id = %s AND project_id = %s
 """
-_POSITIONS: LiteralString = """
-SELECT project_id::text, changes, format FROM index_state
-WHERE tenant_id = %s AND project_id = ANY(%s::uuid[])
+_POSITIONS = """
+SELECT project_id, changes, format FROM index_state
+WHERE tenant_id = %(tenant)s AND project_id = ANY(%(projects)s::uuid[])
 """
 # Of the model in use, else of the newest that is asked; without any, all chunks wait.
 _GENERATION: LiteralString = """
@@ -80,8 +80,8 @@ class ProgressCounter:
         """
         if not project_ids:
             return {}
-        asked = (tenant_id, [*project_ids])
-        rows = self._database.ask(tenant_id, _POSITIONS, asked, limit_s=ANSWER_S)
+        asked = {"tenant": tenant_id, "projects": [*project_ids]}
+        (rows,) = self._database.ask_all(tenant_id, [(_POSITIONS, asked)])
         return {project: (changes, form) for project, changes, form in rows}
 
     def reached(self, tenant_id: str, project_ids: Sequence[str]) -> list[Reached]:
