@@ -36,6 +36,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "tags": Entry("listing:tags", "List the tags in use."),
         "conflicts": Entry("listing:conflicts", "List fields of which two values are kept."),
     },
+    "This repository": {
+        "remote": Entry("remote:remote", "Name the hub that this repository's memory goes to."),
+    },
     "Hub": {
         "serve": Entry("serve:serve", "Start the hub on this machine."),
         "status": Entry("serve:status", "Show how the hub is doing."),

@@ -3,6 +3,10 @@
 The order is: flag, environment, ``.env`` of the repository and of the clone of memory-context
 that runs, ``.memctx.toml`` (address only), the user's file, then the hub of this machine.
 
+A file may describe hubs by name (``[hubs.NAME] url``) and choose one (``[client] hub``). Where
+the user's own file describes the name too, that hub is meant: what a repository calls it does
+not lead the user's key elsewhere.
+
 A key goes only to the hub it was given for. When a repository's own file names a hub on
 another machine, a key from elsewhere is not sent there: otherwise a cloned repository could
 collect the keys of everyone who works in it.
@@ -86,10 +90,10 @@ def load_config(
         InsecureUrl: the address would send a key where it must not go.
     """
     sources = _Sources(_readers(flags or {}, cwd, environ, user_file, clone))
-    found_url = sources.find(layers.URL)
-    named_by = found_url[0] if found_url else None
-    url = parse_url(named_by.values[layers.URL]) if named_by else _own_hub(sources)
-    key = _key(sources, url, named_by)
+    named_by, address = _named(sources)
+    url = _own_hub(sources) if address is None else parse_url(address)
+    by_name = named_by is not None and named_by.values.get(layers.URL) != address
+    key = _key(sources, url, named_by, by_name=by_name)
     allow = _mine(sources.find(layers.ALLOW_HTTP), named_by) if url.plain else None
     allow_http = allow is not None and allow[0].values[layers.ALLOW_HTTP].lower() in _TRUE
     check_plain(url, allowed=allow_http)
@@ -211,6 +215,28 @@ def _nearest_marker(here: Path) -> Layer | None:
     return None
 
 
+def _named(sources: _Sources) -> tuple[Layer | None, str | None]:
+    """Returns the layer that a hub's address comes from, and the address.
+
+    Raises:
+        InvalidConfig: a hub is chosen by a name that no file describes.
+    """
+    found = sources.find(layers.URL, layers.HUB)
+    if found is None:
+        return None, None
+    chosen, setting = found
+    if setting == layers.URL:
+        return chosen, chosen.values[layers.URL]
+    name = chosen.values[layers.HUB]
+    describing = [layer for layer in sources.layers() if name in layer.hubs]
+    describing.sort(key=lambda layer: layer.repository)
+    if not describing:
+        raise InvalidConfig(
+            f"{chosen.source}: no hub is named {name!r}; add [hubs.{name}] with url"
+        )
+    return describing[0], describing[0].hubs[name]
+
+
 def _own_hub(sources: _Sources) -> HubUrl:
     found = sources.find(layers.PORT)
     port = found[0].values[layers.PORT] if found else str(DEFAULT_PORT)
@@ -224,22 +250,42 @@ def _mine(found: tuple[Layer, str] | None, named_by: Layer | None) -> tuple[Laye
     return found
 
 
-def _key(sources: _Sources, url: HubUrl, named_by: Layer | None) -> Value | None:
+def _key(sources: _Sources, url: HubUrl, named_by: Layer | None, *, by_name: bool) -> Value | None:
     found = sources.find(layers.KEY, layers.KEY_FILE)
-    foreign = named_by is not None and named_by.repository and not url.loopback
+    foreign = named_by is not None and (named_by.repository or by_name) and not url.loopback
     if foreign and found is not None:
         own = found[0].values.get(layers.URL)
-        foreign = found[0] is not named_by and not (own and parse_url(own) == url)
+        # A layer's key is for the one hub whose address it gives, not for those it describes.
+        beside = found[0] is named_by and not by_name
+        foreign = not beside and not (own and parse_url(own) == url)
     if foreign or found is None or found[0].keys:
         for layer in sources.layers():
             if str(url) in layer.keys:
                 return _checked(layer.keys[str(url)], layer.source)
+    if found is None or foreign:
+        kept = None if url.loopback else _from_keyring(url)
+        if kept is not None:
+            return kept
     if foreign and named_by is not None:
         raise InsecureUrl(
             f"{named_by.source} names the hub {url}, and no key of yours is for it. If you trust"
             f' that hub, write into {user_config_file()} under [keys]: "{url}" = "mctx_…"'
         )
     return _read_key(*found) if found else None
+
+
+def _from_keyring(url: HubUrl) -> Value | None:
+    """Returns the key that the operating system keeps for a hub, if `keyring` is installed."""
+    try:
+        import keyring  # noqa: PLC0415 - few have it, and it is slow to load
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        key = keyring.get_password(APPLICATION, str(url))
+    except KeyringError as error:
+        raise InvalidConfig(f"the keyring cannot be read: {error}") from error
+    return _checked(key, "keyring") if key else None
 
 
 def _read_key(layer: Layer, name: str) -> Value:

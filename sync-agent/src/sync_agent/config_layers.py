@@ -25,6 +25,9 @@ ALLOW_HTTP = "MEMCTX_ALLOW_HTTP"
 CA_FILE = "MEMCTX_CA_FILE"
 NAMES = (URL, KEY, KEY_FILE, PROJECT, PORT, DATA_DIR, MODEL_DIR, ALLOW_HTTP, CA_FILE)
 
+HUB = "hub"
+"""The name of one of the hubs that a file describes, in place of its address."""
+
 ENV_FILE = ".env"
 MARKER_FILE = ".memctx.toml"
 USER_FILE = "config.toml"
@@ -40,7 +43,8 @@ class Layer:
     """Settings of one place.
 
     ``repository`` says that the place belongs to whoever wrote the repository, who need not be
-    the one who runs the client. ``keys`` are API keys by the hub they are for.
+    the one who runs the client. ``keys`` are API keys by the hub they are for, ``hubs`` the
+    addresses of hubs by their names.
     """
 
     source: str
@@ -48,6 +52,7 @@ class Layer:
     directory: Path | None = None
     repository: bool = False
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hubs: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_env(text: str) -> dict[str, str]:
@@ -86,7 +91,8 @@ def read_env_file(path: Path, *, repository: bool) -> Layer | None:
 
 
 def read_marker(path: Path) -> Layer | None:
-    """Returns the layer of a repository's ``.memctx.toml``: ``url`` of its table ``[client]``.
+    """Returns the layer of a repository's ``.memctx.toml``: ``url`` or ``hub`` of its table
+    ``[client]``, and its tables ``[hubs.NAME]``.
 
     Raises:
         InvalidConfig: it is not TOML, or holds a key: the file is meant to be committed.
@@ -94,19 +100,21 @@ def read_marker(path: Path) -> Layer | None:
     text = _read(path)
     if text is None:
         return None
-    client = _table(_toml(path, text), "client")
+    tables = tables_in(path, text)
+    client = _table(tables, "client")
     if _KEY.search(text) or any(_SECRET_NAME.search(name) for name in client):
         raise InvalidConfig(
             f"{path} is committed with the repository and must not hold a key;"
             f" remove it there, revoke it, and put the new one into {ENV_FILE}"
         )
-    url = client.get("url")
-    values = {URL: url} if isinstance(url, str) else {}
-    return Layer(str(path), values, path.parent, repository=True)
+    named = {URL: client.get("url"), HUB: client.get("hub")}
+    values = {setting: value for setting, value in named.items() if isinstance(value, str)}
+    return Layer(str(path), values, path.parent, repository=True, hubs=_hubs(tables))
 
 
 def read_user_file(path: Path) -> Layer | None:
-    """Returns the layer of the user's own file: its tables ``[client]`` and ``[keys]``.
+    """Returns the layer of the user's own file: its tables ``[client]``, ``[keys]``, ``[hub]``
+    and ``[hubs.NAME]``.
 
     Raises:
         InvalidConfig: it is not TOML, or holds a key and others may read it.
@@ -114,9 +122,9 @@ def read_user_file(path: Path) -> Layer | None:
     text = _read(path)
     if text is None:
         return None
-    tables = _toml(path, text)
+    tables = tables_in(path, text)
     client, hub = _table(tables, "client"), _table(tables, "hub")
-    names = {"url": URL, "api_key": KEY, "api_key_file": KEY_FILE}
+    names = {"url": URL, "hub": HUB, "api_key": KEY, "api_key_file": KEY_FILE}
     names |= {"allow_http": ALLOW_HTTP, "ca_file": CA_FILE}
     found = {setting: client.get(name) for name, setting in names.items()}
     found |= {DATA_DIR: hub.get("data_dir"), MODEL_DIR: hub.get("model_dir")}
@@ -125,7 +133,25 @@ def read_user_file(path: Path) -> Layer | None:
     keys = {url: key for url, key in _table(tables, "keys").items() if isinstance(key, str)}
     if (KEY in values or keys) and open_to_others(path):
         raise InvalidConfig(f"{path} holds a key and others may read it: chmod 600 {path}")
-    return Layer(str(path), values, path.parent, keys=keys)
+    return Layer(str(path), values, path.parent, keys=keys, hubs=_hubs(tables))
+
+
+def tables_of(path: Path) -> dict[str, object]:
+    """Returns what a TOML file holds, nothing where there is no file.
+
+    Raises:
+        InvalidConfig: it cannot be read, so that what it forbids is not known.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise InvalidConfig(f"{path}: {error.strerror or error}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise InvalidConfig(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    return tables_in(path, content.decode("utf-8", "replace"))
 
 
 def open_to_others(path: Path) -> bool:
@@ -141,7 +167,12 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _toml(path: Path, text: str) -> dict[str, object]:
+def tables_in(path: Path, text: str) -> dict[str, object]:
+    """Returns what a TOML text holds; ``path`` is where it came from.
+
+    Raises:
+        InvalidConfig: it is not TOML.
+    """
     import tomllib  # noqa: PLC0415 - most calls meet no TOML file
 
     try:
@@ -153,6 +184,13 @@ def _toml(path: Path, text: str) -> dict[str, object]:
 def _table(tables: Mapping[str, object], name: str) -> dict[str, object]:
     table = tables.get(name)
     return {str(key): value for key, value in table.items()} if isinstance(table, dict) else {}
+
+
+def _hubs(tables: Mapping[str, object]) -> dict[str, str]:
+    found = {
+        name: _table({name: hub}, name).get("url") for name, hub in _table(tables, "hubs").items()
+    }
+    return {name: url for name, url in found.items() if isinstance(url, str)}
 
 
 def _text(value: object) -> str:
