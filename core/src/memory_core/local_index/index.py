@@ -7,14 +7,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_core.errors import Conflict, InvalidInput, Unavailable
-from memory_core.local_index.reading import ModelRow, read_model, read_project, refresh
+from memory_core.local_index.kept import KeptViews, Stand, is_worth_keeping, stand_of
+from memory_core.local_index.reading import (
+    ModelRow,
+    ProjectRow,
+    read_model,
+    read_project,
+    refresh,
+)
 from memory_core.local_index.schema import DEAD, WAITING, open_reader, open_writer, translated
 from memory_core.local_index.writing import (
     Writer,
@@ -55,8 +62,13 @@ class LocalIndex:
     projects are kept in memory up to ``memory_bytes``, those used last.
     """
 
-    def __init__(self, path: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, memory_bytes: int = MEMORY_BYTES, keep_views: bool = False
+    ) -> None:
         """Opens the file, or makes it.
+
+        With ``keep_views`` the views of large projects are written down beside it
+        (`memory_core.local_index.kept`): a process that runs for one search starts with them.
 
         Raises:
             Corrupt: the file is damaged, or is no index; the detail says how to mend it.
@@ -64,6 +76,8 @@ class LocalIndex:
         """
         self._path = path
         self._memory_bytes = memory_bytes
+        self._keep_views = keep_views
+        self._kept = KeptViews(path)
         self._writer = open_writer(path)
         self._writing = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
@@ -72,9 +86,11 @@ class LocalIndex:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, *, memory_bytes: int = MEMORY_BYTES) -> LocalIndex:
+    def open(
+        cls, path: Path, *, memory_bytes: int = MEMORY_BYTES, keep_views: bool = False
+    ) -> LocalIndex:
         """Opens the file, or makes it; raises as the constructor does."""
-        return cls(path, memory_bytes=memory_bytes)
+        return cls(path, memory_bytes=memory_bytes, keep_views=keep_views)
 
     def close(self) -> None:
         """Closes the file. A call that runs in another thread ends with `Unavailable`."""
@@ -193,6 +209,8 @@ class LocalIndex:
             writer.advance(project, upto_seq)
             dropped = bool(freed) and writer.drop_tombstones(project)
             writer.touch([project], revision, reload=dropped)
+        if freed:
+            self._kept.forget(project)
 
     def use_model(self, model: str, dimension: int) -> None:
         """Makes a model the one whose vectors are used, and waited for.
@@ -246,6 +264,7 @@ class LocalIndex:
             project = writer.project(project_id)
             writer.clear(project)
             writer.touch([project], writer.new_revision(), reload=True)
+        self._kept.forget(project)
 
     def purge(self) -> int:
         """Deletes vectors that no text or model in use needs; returns how many.
@@ -272,11 +291,10 @@ class LocalIndex:
             same = loaded.generation == project.generation and loaded.model == model
             if same and loaded.revision == project.revision and loaded.view is not None:
                 return loaded.view
+            stand = stand_of(connection, project_id, project, model)
             if not same or loaded.builder.dead_share > DEAD_SHARE:
-                loaded.builder = ViewBuilder()
-                loaded.revision = loaded.last_chunk = 0
-                if model is not None:
-                    loaded.builder.vectors = VectorBlocks(model.name, model.dimension)
+                self._begin(loaded, project, model, stand, anew=same)
+            before = loaded.builder.held
             # Until it is complete, a failed refresh must not pass for a whole one.
             loaded.view, loaded.generation = None, -1
             loaded.last_chunk = refresh(
@@ -289,8 +307,31 @@ class LocalIndex:
         finally:
             connection.execute("COMMIT")
         loaded.revision, loaded.model = project.revision, model
+        if self._keep_views and is_worth_keeping(before, loaded.builder.held):
+            at = replace(stand, last_chunk=loaded.last_chunk)
+            self._kept.keep(connection, project, at, loaded.builder)
         loaded.view, loaded.generation = loaded.builder.snapshot(), project.generation
         return loaded.view
+
+    def _begin(
+        self,
+        loaded: _Loaded,
+        project: ProjectRow,
+        model: ModelRow | None,
+        stand: Stand,
+        *,
+        anew: bool,
+    ) -> None:
+        """Begins a view with the one that was kept, else, or with ``anew``, with an empty one."""
+        found = self._kept.take(project, stand) if self._keep_views and not anew else None
+        if found is not None and found[1].dead_share <= DEAD_SHARE:
+            kept, loaded.builder = found
+            loaded.revision, loaded.last_chunk = kept.revision, kept.last_chunk
+            return
+        loaded.builder = ViewBuilder()
+        loaded.revision = loaded.last_chunk = 0
+        if model is not None:
+            loaded.builder.vectors = VectorBlocks(model.name, model.dimension)
 
     def _evict(self, used: str) -> None:
         """Forgets the views used longest ago while they take too much memory."""

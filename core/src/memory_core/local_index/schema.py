@@ -6,6 +6,7 @@ starts at progress 0.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -109,6 +110,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             # Deleted text must not stay readable in free pages: erasing must erase.
             connection.execute("PRAGMA secure_delete = ON")
             _prepare(connection, path)
+            _name(connection)
         except BaseException:
             connection.close()
             raise
@@ -156,6 +158,15 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _name(connection: sqlite3.Connection) -> None:
+    """Gives the file a number of its own, by which what is kept beside it knows it."""
+    if connection.execute("SELECT 1 FROM settings WHERE name = 'identity'").fetchone() is None:
+        connection.execute(
+            "INSERT OR IGNORE INTO settings (name, value) VALUES ('identity', ?)",
+            (secrets.randbits(62),),
+        )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

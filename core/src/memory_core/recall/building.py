@@ -7,13 +7,14 @@ that a search never sees half of a refresh.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_core.recall.columns import ID_CHARS, Codes, Column, Refs
 from memory_core.recall.postings import Segment, append_segment, build_segment
 from memory_core.recall.vectors import VectorBlocks
 from memory_core.recall.view import Chunks, ProjectView, Units
@@ -24,50 +25,17 @@ MESSAGE_CODE = RECALLED_KINDS.index(Kind.MESSAGE)
 
 _KIND_CODES = {kind: code for code, kind in enumerate(RECALLED_KINDS)}
 _ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
-_FIRST_CAPACITY = 256
 _SEGMENT_POSTINGS = 1_000_000
 """Sorting takes three times the memory of what is sorted, so a large view is sorted in parts."""
 
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-
-class Column(Generic[Scalar]):
-    """A growing array."""
-
-    def __init__(self, dtype: type[Scalar]) -> None:
-        self._buffer: NDArray[Scalar] = np.zeros(_FIRST_CAPACITY, dtype=dtype)
-        self._size = 0
-
-    @property
-    def values(self) -> NDArray[Scalar]:
-        """The rows so far; a view of the buffer."""
-        return self._buffer[: self._size]
-
-    def extend(self, values: Sequence[float] | NDArray[Any]) -> None:
-        """Appends rows."""
-        size = self._size + len(values)
-        if size > self._buffer.size:
-            grown = np.zeros(max(size, self._buffer.size * 3 // 2), dtype=self._buffer.dtype)
-            grown[: self._size] = self.values
-            self._buffer = grown
-        self._buffer[self._size : size] = values
-        self._size = size
-
-
-class Codes:
-    """Numbers for texts, in order of appearance."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._codes: dict[str, int] = {}
-
-    def of(self, name: str) -> int:
-        """Returns the number of ``name``, a new one if it is new."""
-        code = self._codes.get(name)
-        if code is None:
-            code = self._codes[name] = len(self.names)
-            self.names.append(name)
-        return code
+_COLUMNS = (
+    "_numbers", "_kind", "_role", "_tool", "_question", "_author", "_owner", "_session",
+    "_position", "_created", "_quality", "_size", "_fingerprint", "_place", "_first",
+    "_unit_alive", "_chunk_numbers", "_chunk_unit", "_length", "_start", "_end", "_before",
+    "_after", "_chunk_alive", "_embedded",
+)  # fmt: skip
+_CODES = ("_authors", "_owners", "_sessions")
+_SEGMENT = ("terms", "starts", "ordinals", "frequencies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +82,7 @@ class ViewBuilder:
 
     def __init__(self) -> None:
         self.vectors: VectorBlocks | None = None
-        self._refs: list[Ref] = []
+        self._refs: Refs | list[Ref] = []
         self._authors, self._owners, self._sessions = Codes(), Codes(), Codes()
         self._numbers = Column(np.int64)
         self._kind, self._role = Column(np.uint8), Column(np.uint8)
@@ -134,6 +102,11 @@ class ViewBuilder:
         self._unlinked: set[int] = set()
         self._unsorted: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
         self._unsorted_size = 0
+
+    @property
+    def held(self) -> int:
+        """The number of chunks and of vectors, those of records that are gone included."""
+        return self._chunk_unit.values.size + int(np.count_nonzero(self._embedded.values))
 
     @property
     def dead_share(self) -> float:
@@ -189,6 +162,56 @@ class ViewBuilder:
     def mark_embedded(self, numbers: Sequence[int]) -> None:
         """Notes that chunks have a vector, which is kept elsewhere; unknown are ignored."""
         self._embedded.values[_places(self._chunk_numbers.values, numbers)] = True
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, list[str]]] | None:
+        """Returns all that it holds, as arrays and lists of names by field, for `restored`.
+
+        None where an id is not one that `Refs` keeps. What is returned must be written down
+        before anything is added.
+        """
+        self.snapshot()
+        ids = [ref.id for ref in self._refs]
+        if any(len(each) > ID_CHARS or not each.isascii() for each in ids):
+            return None
+        arrays: dict[str, NDArray[Any]] = {
+            name: getattr(self, name).values for name in _COLUMNS
+        } | {"ids": np.array(ids, dtype=f"S{ID_CHARS}")}
+        for number, segment in enumerate(self._segments):
+            for name in _SEGMENT:
+                arrays[f"segment {number} {name}"] = getattr(segment, name)
+        for number, block in enumerate(self.vectors.blocks if self.vectors else ()):
+            arrays[f"block {number} rows"], arrays[f"block {number} steps"] = block
+        return arrays, {name: getattr(self, name).names for name in _CODES}
+
+    @classmethod
+    def restored(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        names: Mapping[str, Sequence[str]],
+        vectors: VectorBlocks | None,
+    ) -> ViewBuilder:
+        """Returns a builder with what `state` gave; it may write into the arrays.
+
+        ``vectors`` is the empty matrix to put the vectors in.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        builder = cls()
+        for name in _COLUMNS:
+            getattr(builder, name).restore(arrays[name])
+        for name in _CODES:
+            setattr(builder, name, Codes(names[name]))
+        builder._refs = Refs(arrays["ids"], builder._kind.values)
+        while f"segment {len(builder._segments)} terms" in arrays:
+            at = f"segment {len(builder._segments)}"
+            builder._segments.append(Segment(**{name: arrays[f"{at} {name}"] for name in _SEGMENT}))
+        if vectors is not None:
+            while f"block {len(vectors.blocks)} rows" in arrays:
+                at = f"block {len(vectors.blocks)}"
+                vectors.restore(arrays[f"{at} rows"], arrays[f"{at} steps"])
+        builder.vectors = vectors
+        return builder
 
     def snapshot(self) -> ProjectView:
         """Returns the view as it is now."""

@@ -14,7 +14,7 @@ _AT_ONCE = 1024
 _LEVELS = 127
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Rows in 8 bits, (rows, dimension), and what one step is worth in each, (rows,)."""
 
     rows: NDArray[np.int8]
@@ -36,20 +36,24 @@ class VectorBlocks:
         """Makes an empty matrix for vectors of one model."""
         self.model = model
         self.dimension = dimension
-        self._blocks: list[_Block] = []
+        self.blocks: list[Block] = []
 
     @property
     def nbytes(self) -> int:
         """Bytes of the blocks."""
-        return sum(block.rows.nbytes + block.steps.nbytes for block in self._blocks)
+        return sum(block.rows.nbytes + block.steps.nbytes for block in self.blocks)
+
+    def restore(self, rows: NDArray[np.int8], steps: Vectors) -> None:
+        """Appends a block that another matrix had."""
+        self.blocks.append(Block(rows, steps))
 
     def put(self, ordinals: NDArray[np.int32], vectors: Vectors) -> None:
         """Writes the vectors (n, dimension) of chunks (n,)."""
         if not ordinals.size:
             return
-        while len(self._blocks) * _ROWS <= int(ordinals.max()):
+        while len(self.blocks) * _ROWS <= int(ordinals.max()):
             rows = np.zeros((_ROWS, self.dimension), dtype=np.int8)
-            self._blocks.append(_Block(rows, np.zeros(_ROWS, dtype=np.float32)))
+            self.blocks.append(Block(rows, np.zeros(_ROWS, dtype=np.float32)))
         largest = np.abs(vectors).max(axis=1)
         steps = (np.where(largest > 0, largest, 1) / _LEVELS).astype(np.float32)
         rounded = np.rint(vectors / steps[:, np.newaxis]).astype(np.int8)
@@ -57,16 +61,16 @@ class VectorBlocks:
         for number in np.unique(blocks).tolist():
             mine = blocks == number
             places = ordinals[mine] % _ROWS
-            self._blocks[number].rows[places] = rounded[mine]
-            self._blocks[number].steps[places] = steps[mine]
+            self.blocks[number].rows[places] = rounded[mine]
+            self.blocks[number].steps[places] = steps[mine]
 
     def dot(self, query: Vectors, count: int) -> Vectors:
         """Returns the inner products with the first ``count`` rows, (count,)."""
         products = np.zeros(count, dtype=np.float32)
         # The part that is multiplied stays in the processor's cache.
         single = np.empty((_AT_ONCE, self.dimension), dtype=np.float32)
-        for start in range(0, min(count, len(self._blocks) * _ROWS), _AT_ONCE):
-            block, first = self._blocks[start // _ROWS], start % _ROWS
+        for start in range(0, min(count, len(self.blocks) * _ROWS), _AT_ONCE):
+            block, first = self.blocks[start // _ROWS], start % _ROWS
             size = min(_AT_ONCE, count - start)
             part = single[:size]
             np.copyto(part, block.rows[first : first + size])
