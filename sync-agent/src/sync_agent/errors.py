@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from memory_core.errors import ContextError, InvalidInput, Unavailable
+from memory_core.errors import Conflict, ContextError, InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -59,6 +59,36 @@ class InsecureUrl(InvalidConfig):
     """The hub's address would send the API key where it is not safe."""
 
     code = "insecure_url"
+
+
+class ReplicaMissing(NotFound):
+    """There is no replica here; `memctx init` makes one."""
+
+    code = "replica_missing"
+
+
+class ReplicaTooNew(ContextError):
+    """The replica was made by a newer version of memory-context; upgrade to use it."""
+
+    code, status = "replica_too_new", 409
+
+
+class ReplicaReadOnly(Unavailable):
+    """The replica's folder or file cannot be written."""
+
+    code = "replica_read_only"
+
+
+class PageOutOfOrder(Conflict):
+    """A page of the log does not follow what the replica holds."""
+
+    code = "page_out_of_order"
+
+
+class NotHeld(NotFound):
+    """The replica no longer holds this record; only the hub does."""
+
+    code = "not_held"
 
 
 def _subclasses(of: type[ContextError]) -> Iterator[type[ContextError]]:

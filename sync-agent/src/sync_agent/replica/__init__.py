@@ -1,0 +1,39 @@
+"""A repository's replica: one SQLite file with what was pulled and the user's own work."""
+
+from sync_agent.replica.model import (
+    Acked,
+    Applied,
+    Change,
+    Counts,
+    Damage,
+    JournalRow,
+    Limits,
+    Listing,
+    NewProject,
+    ProjectRow,
+    PulledPage,
+    PushResult,
+    State,
+    Written,
+)
+from sync_agent.replica.rebase import rebase
+from sync_agent.replica.store import Replica
+
+__all__ = [
+    "Acked",
+    "Applied",
+    "Change",
+    "Counts",
+    "Damage",
+    "JournalRow",
+    "Limits",
+    "Listing",
+    "NewProject",
+    "ProjectRow",
+    "PulledPage",
+    "PushResult",
+    "Replica",
+    "State",
+    "Written",
+    "rebase",
+]

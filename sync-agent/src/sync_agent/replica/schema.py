@@ -1,0 +1,248 @@
+"""The replica's SQLite file: its tables, how it is made and how it is opened."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from memory_core.errors import Busy, Corrupt, StorageFull, Unavailable
+from sync_agent.errors import ReplicaMissing, ReplicaReadOnly, ReplicaTooNew
+
+FORMAT = 1
+APPLICATION_ID = 0x6D637872  # "mcxr"
+BUSY_SECONDS = 5.0
+_HEADER = b"SQLite format 3\x00"
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE projects (
+    id TEXT PRIMARY KEY,
+    slug TEXT NOT NULL,
+    role TEXT NOT NULL,
+    hub TEXT,
+    remotes TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    parent TEXT,
+    actor TEXT NOT NULL,
+    epoch TEXT,
+    cursor INTEGER NOT NULL DEFAULT 0,
+    chain BLOB NOT NULL,
+    floor INTEGER NOT NULL DEFAULT 0,
+    head INTEGER NOT NULL DEFAULT 0,
+    doc TEXT,
+    change_no INTEGER NOT NULL DEFAULT 0,
+    last_number INTEGER NOT NULL DEFAULT 0,
+    confirmed INTEGER NOT NULL DEFAULT 0,
+    last_sync_at TEXT,
+    last_error TEXT
+) WITHOUT ROWID;
+CREATE TABLE log (
+    project_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    parent_id TEXT,
+    op_id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    fields TEXT,
+    PRIMARY KEY (project_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX log_by_record ON log (record_id, seq) WHERE kind <> 'message';
+CREATE TABLE records (
+    place INTEGER PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    root TEXT NOT NULL,
+    parent TEXT,
+    seq INTEGER NOT NULL DEFAULT 0,
+    base TEXT,
+    base_hash BLOB,
+    view TEXT,
+    change_no INTEGER NOT NULL,
+    created_at TEXT,
+    position INTEGER,
+    privacy TEXT,
+    owner TEXT,
+    deleted INTEGER NOT NULL,
+    evicted INTEGER NOT NULL DEFAULT 0,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    used_at TEXT,
+    UNIQUE (id, kind)
+);
+CREATE INDEX records_by_root ON records (root, kind, position);
+CREATE INDEX records_by_time ON records (project_id, kind, created_at, id);
+CREATE INDEX records_by_change ON records (project_id, change_no);
+CREATE INDEX records_viewed ON records (root) WHERE view IS NOT NULL;
+CREATE INDEX child_sessions ON records (parent) WHERE kind = 'session' AND parent IS NOT NULL;
+CREATE TABLE journal (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    op_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    root TEXT NOT NULL,
+    type TEXT NOT NULL,
+    base TEXT,
+    body TEXT,
+    at TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    row_hash BLOB NOT NULL,
+    state TEXT NOT NULL,
+    overlaid INTEGER NOT NULL,
+    outcome TEXT,
+    seq INTEGER,
+    settle_at INTEGER,
+    result TEXT,
+    made_at TEXT NOT NULL,
+    settled_at TEXT,
+    UNIQUE (project_id, number)
+);
+CREATE INDEX journal_by_root ON journal (root) WHERE overlaid = 1;
+CREATE INDEX journal_by_state ON journal (project_id, state, number);
+"""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns the driver's errors into ours.
+
+    Raises:
+        Corrupt, Busy, StorageFull, ReplicaReadOnly, Unavailable: by the driver's result code.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = code & 0xFF if code is not None else None
+        if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise Corrupt(
+                f"the replica {path} is damaged; `memctx sync repair` builds it anew and keeps"
+                " what can still be read of your own work"
+            ) from error
+        if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise Busy(f"the replica {path} is used by another process") from error
+        if primary == sqlite3.SQLITE_FULL:
+            raise StorageFull(f"no space is left for the replica {path}") from error
+        if primary == sqlite3.SQLITE_READONLY:
+            raise ReplicaReadOnly(f"the replica {path} cannot be written") from error
+        raise Unavailable(f"the replica {path} cannot be used: {error}") from error
+
+
+def make_file(path: Path) -> sqlite3.Connection:
+    """Makes an empty replica, readable for its user alone.
+
+    Raises:
+        FileExistsError: there is a file already.
+        ReplicaReadOnly, StorageFull, Unavailable: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise ReplicaReadOnly(f"{path} cannot be made: {error.strerror}") from error
+    with translated(path):
+        connection = _connect(path)
+        try:
+            # Only an empty file takes this: freed pages can then be given back bit by bit.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _set_up(connection)
+            connection.execute("BEGIN EXCLUSIVE")
+            for statement in filter(str.strip, TABLES.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Opens a replica. A file that is damaged or of a newer version is not touched.
+
+    Raises:
+        ReplicaMissing: there is none.
+        ReplicaTooNew: a newer version made it.
+        Corrupt: it is damaged, or no replica.
+        ReplicaReadOnly: it, or its folder, cannot be written.
+        Busy, Unavailable: it cannot be opened now.
+    """
+    check_header(path)
+    if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
+        raise ReplicaReadOnly(
+            f"{path} cannot be written, and its folder must be writable too: SQLite keeps its"
+            " write-ahead log beside the file"
+        )
+    with translated(path):
+        connection = _connect(path)
+        try:
+            _set_up(connection)
+            connection.execute("SELECT count(*) FROM meta").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def check_header(path: Path) -> None:
+    """Looks at the first bytes alone, which say whose file it is and in which format.
+
+    The format of SQLite files, section 1.3: user version at 60, application id at 68.
+    """
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(100)
+    except FileNotFoundError as error:
+        raise ReplicaMissing(f"there is no replica at {path}; `memctx init` makes one") from error
+    except OSError as error:
+        raise Unavailable(f"the replica {path} cannot be read: {error.strerror}") from error
+    wrong = f"the replica {path} is damaged: "
+    if len(header) < 100 or not header.startswith(_HEADER):
+        raise Corrupt(wrong + ("the file is empty" if not header else "it is no database"))
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise Corrupt(wrong + "it is a database of something else, or was never finished")
+    version = int.from_bytes(header[60:64], "big")
+    if version > FORMAT:
+        raise ReplicaTooNew(
+            f"{path} has format {version}, this version of memory-context reads up to {FORMAT};"
+            " upgrade memory-context; the file was not changed"
+        )
+
+
+def beside(path: Path) -> tuple[Path, ...]:
+    """Returns the files that SQLite may keep beside a database."""
+    return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    # What was said to be saved must survive a power cut: every commit waits for the disk.
+    connection.execute("PRAGMA synchronous = FULL")
+    # Readers go on while somebody writes. Where the file system cannot share memory SQLite
+    # answers with the mode it keeps, and a writer then waits for readers.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    # Erased content must not stay in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # After a checkpoint the log shrinks to 16 MiB again.
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+    connection.execute("PRAGMA temp_store = MEMORY")
