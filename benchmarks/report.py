@@ -215,17 +215,17 @@ def start(result: Result) -> Iterator[str]:
 
 
 def recall(result: Result) -> Iterator[str]:
-    figures = result["figures"]
-    coding, locomo = figures["coding"], figures["locomo"]
+    modes = result["figures"]["modes"]
     yield "## Recall\n"
     yield RECALL
     names = ["R@5", "R@10", "R@20", "nDCG@10", "MRR", "session R@5"]
     yield table(
-        ["LoCoMo, three conversations", *names],
+        ["LoCoMo, three conversations", "hub", *names],
         (
-            [part, *(locomo[key][name] for name in names)]
+            [part, mode, *(found["locomo"][key][name] for name in names)]
+            for mode, found in modes.items()
             for part, key in (
-                (f"all {locomo['questions']} questions", "all"),
+                (f"all {found['locomo']['questions']} questions", "all"),
                 ("without category 5", "without category 5"),
             )
         ),
@@ -233,10 +233,14 @@ def recall(result: Result) -> Iterator[str]:
     yield ""
     names = ["n", "hit@1", "hit@5", "hit@10", "MRR"]
     yield table(
-        ["questions on coding sessions", *names],
-        ([kind, *(found[name] for name in names)] for kind, found in coding["kinds"].items()),
+        ["questions on coding sessions", "hub", *names],
+        (
+            [kind, mode, *(each[name] for name in names)]
+            for mode, found in modes.items()
+            for kind, each in found["coding"]["kinds"].items()
+        ),
     )
-    told = coding["abstained"]
+    told = next(iter(modes.values()))["coding"]["abstained"]
     yield (
         f"\nThe hub says that nothing is relevant for {told.get('unanswerable', 0)} of"
         f" {told.get('unanswerable n', 0)} questions that nothing answers, and wrongly for"
@@ -277,11 +281,12 @@ def goals(results: dict[str, Result]) -> Iterator[Sequence[object]]:
     if found := results.get("log"):
         yield from report_log.goals(found["figures"])
     if found := results.get("recall"):
-        targets, figures = found["figures"]["targets"], found["figures"]
-        value, goal = figures["locomo"]["all"]["R@10"], targets["locomo_turn_recall_at_10"]
-        yield "LoCoMo, turn-level R@10", f"≥ {goal:g}", value, value >= goal
-        value, goal = figures["coding"]["kinds"]["all"]["hit@10"], targets["coding_hit_at_10"]
-        yield "coding questions, hit@10", f"≥ {goal:g}", value, value >= goal
+        targets = found["figures"]["targets"]
+        for mode, figures in found["figures"]["modes"].items():
+            value, goal = figures["locomo"]["all"]["R@10"], targets["locomo_turn_recall_at_10"]
+            yield f"LoCoMo, turn-level R@10, {mode}", f"≥ {goal:g}", value, value >= goal
+            value, goal = figures["coding"]["kinds"]["all"]["hit@10"], targets["coding_hit_at_10"]
+            yield f"coding questions, hit@10, {mode}", f"≥ {goal:g}", value, value >= goal
 
 
 def start_goals(figures: Result) -> Iterator[Sequence[object]]:
