@@ -77,7 +77,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulledPage:
-    """One part of a project's log, all of it read at one moment of the hub.
+    """The part of a project's log that follows ``after``, all of it read at one moment of the hub.
 
     ``items`` end at ``next_after``, whose chain digest is ``digest``. ``floor`` is the first
     position from which the log can still be read. ``project`` is the project's document as
@@ -85,9 +85,9 @@ class PulledPage:
     project.
     """
 
+    after: int
     epoch: str
     head: int
-    floor: int
     project: Document
     actor: str
     items: Sequence[Pulled]
@@ -95,6 +95,7 @@ class PulledPage:
     up_to_date: bool
     acked: Acked
     digest: bytes
+    floor: int = 0
     model: ModelName | None = None
     shared: ProjectName | None = None
 

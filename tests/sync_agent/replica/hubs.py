@@ -14,7 +14,8 @@ from memory_core.operations import Body, Operation
 from memory_core.projection import apply
 from memory_core.records import Document, Kind, Ref
 from memory_core.sync.events import Pulled
-from sync_agent.replica.model import Acked, NewProject, PulledPage, PushResult
+from sync_agent.exchange import Acked, PulledPage, PushResult
+from sync_agent.replica.model import NewProject
 from sync_agent.replica.rebase import UPDATES, Overlay, changed_fields
 
 PROJECT = "01900000-0000-7000-8000-000000000001"

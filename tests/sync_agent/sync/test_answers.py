@@ -16,7 +16,7 @@ from tests.sync_agent.sync.samples import ZERO, pull_body, push_body, snapshot_b
 
 
 def test_a_page_is_read() -> None:
-    page = answers.pulled_page(pull_body())
+    page = answers.pulled_page(pull_body(), 0)
     assert [item.event.seq for item in page.items] == [1, 2]
     assert page.digest == page.items[-1].event.digest
     assert (page.acked.number, page.acked.hash) == (0, None)
@@ -26,7 +26,7 @@ def test_a_page_is_read() -> None:
 
 
 def test_parts_that_may_be_absent_are_none() -> None:
-    page = answers.pulled_page(pull_body(model=None, shared=None))
+    page = answers.pulled_page(pull_body(model=None, shared=None), 0)
     assert page.model is None
     assert page.shared is None
 
@@ -54,19 +54,26 @@ def test_parts_that_may_be_absent_are_none() -> None:
 )
 def test_a_page_with_a_wrong_part_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidAnswer):
-        answers.pulled_page(pull_body(**changes))
+        answers.pulled_page(pull_body(**changes), 0)
+
+
+def test_a_page_that_does_not_follow_is_refused() -> None:
+    with pytest.raises(InvalidAnswer, match="gap"):
+        answers.pulled_page(pull_body(), 5)
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {}])
 def test_what_is_no_answer_is_refused(body: Any) -> None:
-    for read in (answers.pulled_page, answers.push_answer, answers.snapshot_page, answers.events):
+    for read in (answers.push_answer, answers.snapshot_page, answers.events):
         with pytest.raises(InvalidAnswer):
             read(body)
+    with pytest.raises(InvalidAnswer):
+        answers.pulled_page(body, 0)
 
 
 def test_another_version_of_the_protocol_is_refused_by_name() -> None:
     with pytest.raises(UpgradeRequired, match="upgrade this side"):
-        answers.pulled_page(pull_body(protocol=2))
+        answers.pulled_page(pull_body(protocol=2), 0)
     with pytest.raises(UpgradeRequired, match="upgrade the hub"):
         answers.push_answer(push_body(protocol=0))
 

@@ -76,7 +76,7 @@ def hub(server: Server) -> Iterator[HttpTransport]:
 
 
 def test_a_pull_says_who_asks_and_where_it_stands() -> None:
-    server = Server(pull_body())
+    server = Server(pull_body(items=[], head=5, next_after=5))
     request = PullRequest(
         epoch=EPOCH, after=5, confirmed=3, wait=7, limit=10, standing=Standing(1, 2, 3, True)
     )

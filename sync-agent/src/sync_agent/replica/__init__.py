@@ -1,7 +1,7 @@
 """A repository's replica: one SQLite file with what was pulled and the user's own work."""
 
+from sync_agent.exchange import Acked, PulledPage, PushResult
 from sync_agent.replica.model import (
-    Acked,
     Applied,
     Change,
     Counts,
@@ -11,8 +11,6 @@ from sync_agent.replica.model import (
     Listing,
     NewProject,
     ProjectRow,
-    PulledPage,
-    PushResult,
     State,
     Written,
 )

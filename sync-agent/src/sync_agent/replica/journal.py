@@ -12,7 +12,8 @@ from memory_core.errors import Conflict
 from memory_core.operations import Operation
 from memory_core.records import Document, Kind
 from memory_core.sync.operations import Entry, body_from_json, operation_hash, to_wire
-from sync_agent.replica.model import Counts, JournalRow, PushResult, State
+from sync_agent.exchange import PushResult
+from sync_agent.replica.model import Counts, JournalRow, State
 from sync_agent.replica.records import dumps, loads
 
 _COLUMNS = (

@@ -8,10 +8,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from memory_core.records import Document, Kind, Ref
-from memory_core.sync.events import Pulled
 
 Role: TypeAlias = Literal["own", "shared", "followed"]
-Outcome: TypeAlias = Literal["accepted", "duplicate", "conflict", "rejected"]
 
 
 class State(StrEnum):
@@ -124,33 +122,6 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acked:
-    """The last operation of this replica that the hub holds; number 0 and no hash for none."""
-
-    number: int
-    hash: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PulledPage:
-    """A page of the log as the pull route gave it, for the cursor ``after``.
-
-    ``digest`` is the chain's digest at ``next_after``.
-    """
-
-    after: int
-    epoch: str
-    head: int
-    items: Sequence[Pulled]
-    next_after: int
-    up_to_date: bool
-    acked: Acked
-    digest: bytes
-    actor: str
-    project: Document
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What applying a page did.
 
@@ -164,19 +135,6 @@ class Applied:
     settled: tuple[int, ...]
     erased: tuple[Ref, ...]
     acked_known: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushResult:
-    """The hub's answer to one operation. ``head`` is the log's position at that moment."""
-
-    number: int
-    op_id: str
-    outcome: Outcome
-    seq: int
-    head: int
-    conflicts: Sequence[str] = ()
-    problem: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from memory_core.projection import apply
 from memory_core.records import Kind, Ref
 from memory_core.sync.events import Pulled
 from sync_agent.errors import PageOutOfOrder
+from sync_agent.exchange import PulledPage
 from sync_agent.replica import erasing, journal, projects
 from sync_agent.replica.failpoints import reached
-from sync_agent.replica.model import Applied, ProjectRow, PulledPage
+from sync_agent.replica.model import Applied, ProjectRow
 from sync_agent.replica.rebase import UPDATES, changed_fields
 from sync_agent.replica.showing import refresh
 from sync_agent.replica.working import WorkingRecords

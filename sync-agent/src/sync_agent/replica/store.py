@@ -14,6 +14,7 @@ from memory_core.ids import uuid7
 from memory_core.operations import Operation
 from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Kind, Ref
+from sync_agent.exchange import PulledPage, PushResult
 from sync_agent.replica import (
     identity,
     journal,
@@ -33,8 +34,6 @@ from sync_agent.replica.model import (
     Listing,
     NewProject,
     ProjectRow,
-    PulledPage,
-    PushResult,
     State,
     Written,
 )

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _OUTCOMES: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
 
 
-def pulled_page(body: JsonValue) -> PulledPage:
-    """Returns the answer to a pull.
+def pulled_page(body: JsonValue, after: int) -> PulledPage:
+    """Returns the answer to a pull of what follows ``after``.
 
     Raises:
         InvalidAnswer: it is none.
@@ -43,8 +43,9 @@ def pulled_page(body: JsonValue) -> PulledPage:
     fields = Fields(body, "the answer to a pull")
     _check_version(fields)
     items = [pulled(item) for item in fields.items("items")]
-    _check_order(items)
+    _check_order(items, after)
     return PulledPage(
+        after=after,
         epoch=fields.text("epoch"),
         head=fields.number("head"),
         floor=fields.number("floor"),
@@ -118,8 +119,8 @@ def _check_version(fields: Fields) -> None:
     check_protocol(fields.number("protocol"), side="hub")
 
 
-def _check_order(items: list[Pulled]) -> None:
-    seqs = [item.event.seq for item in items]
+def _check_order(items: list[Pulled], after: int) -> None:
+    seqs = [after, *(item.event.seq for item in items)]
     if any(later != earlier + 1 for earlier, later in pairwise(seqs)):
         raise InvalidAnswer("a page of the log has a gap, or is out of order")
 

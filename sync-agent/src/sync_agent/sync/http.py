@@ -71,7 +71,7 @@ class HttpTransport:
         answer = self._call(
             "GET", project_id, "pull", query=query, seconds=READ_SECONDS + request.wait
         )
-        return answers.pulled_page(answer.body)
+        return answers.pulled_page(answer.body, request.after)
 
     def push(self, project_id: str, caller: Caller, request: PushRequest) -> PushAnswer:
         """Sends operations and returns what became of each."""
