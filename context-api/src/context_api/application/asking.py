@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from context_api.application import query_vectors
 from context_api.application.indexes import IndexReading
 from context_api.application.indexing import reach
 from context_api.application.ports import Recalled
@@ -46,7 +45,6 @@ async def ask(
     """
     records = services.uow.recalled(viewer_of(caller))
     tenant_id, embedder = caller.tenant_id, services.indexes.embedder
-    wanted = await query_vectors.fetch(services.caches, embedder, tenant_id, request.query)
     ids = [str(project["id"]) for project in projects]
 
     def once(indexes: IndexReading, standing: Standing) -> Asked:
@@ -76,8 +74,6 @@ async def ask(
     if asked is None:
         await reach(services, tenant_id, projects)
         asked = await asyncio.to_thread(at_last)
-    if wanted:
-        await query_vectors.share(services.caches, embedder, tenant_id, request.query)
     return asked
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -64,6 +64,15 @@ class Counted(dict[str, CacheCounts]):
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value to keep for at most ``ttl_s`` seconds."""
+
+    key: CacheKey
+    value: bytes
+    ttl_s: float
+
+
 class Cache(Protocol):
     """Keeps bytes for a while, or not: it may forget at any time, and never fails.
 
@@ -84,8 +93,16 @@ class Cache(Protocol):
         """Returns the value of ``key``, None if it is not there or cannot be read in time."""
         ...
 
+    async def find(self, key: CacheKey, beside: CacheKey) -> tuple[bytes | None, bytes | None]:
+        """Returns the value of ``key`` and, only where that is not there, the one ``beside``."""
+        ...
+
     async def set(self, key: CacheKey, value: bytes, ttl_s: float) -> None:
         """Keeps a value for at most ``ttl_s`` seconds."""
+        ...
+
+    async def keep(self, values: Sequence[Kept]) -> None:
+        """Keeps several values."""
         ...
 
     async def close(self) -> None:
@@ -145,6 +162,23 @@ class Computed:
     lasting: bool
 
 
+class Beside(Protocol):
+    """Something that helps to compute an answer, and is worth keeping beside it."""
+
+    @property
+    def key(self) -> CacheKey | None:
+        """What it is kept under, None where it need not be asked for."""
+        ...
+
+    def take(self, value: bytes | None) -> None:
+        """Takes what was found, before the answer is computed."""
+        ...
+
+    def give(self) -> Kept | None:
+        """Returns what to keep once the answer is computed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
     """The answers that are kept, if there is a store for them, and those being computed."""
@@ -158,28 +192,44 @@ class Caches:
         return moment_of(self.clock())
 
     async def answer(
-        self, key: CacheKey | None, compute: Callable[[], Awaitable[Computed]]
+        self,
+        key: CacheKey | None,
+        compute: Callable[[], Awaitable[Computed]],
+        beside: Beside | None = None,
     ) -> Document:
         """Returns the answer kept under ``key``, else computes it, once for all who ask now.
 
-        Without a key it is computed for this caller alone. The document is shared: do not
-        change it.
+        What is ``beside`` it is asked for and kept with it, on the same way. Without a key it
+        is computed for this caller alone. The document is shared: do not change it.
         """
         if key is None:
             return (await compute()).document
-        return await self.flights.run(key, lambda: self._kept_or_made(key, compute))
+        return await self.flights.run(key, lambda: self._kept_or_made(key, compute, beside))
 
     async def _kept_or_made(
-        self, key: CacheKey, compute: Callable[[], Awaitable[Computed]]
+        self, key: CacheKey, compute: Callable[[], Awaitable[Computed]], beside: Beside | None
     ) -> Document:
         if self.store is None:
             return (await compute()).document
-        kept = await self.store.get(key)
+        if not self.store.shared:
+            # What helps this process is with it in any case.
+            beside = None
+        if beside is not None and beside.key is not None:
+            kept, found = await self.store.find(key, beside.key)
+        else:
+            kept, found = await self.store.get(key), None
         if kept is not None:
             return cast("Document", json.loads(kept))
+        if beside is not None:
+            beside.take(found)
         made = await compute()
+        values = []
         if made.lasting:
-            await self.store.set(key, json.dumps(made.document).encode(), BUCKET_S)
+            values.append(Kept(key, json.dumps(made.document).encode(), BUCKET_S))
+        if beside is not None and (given := beside.give()) is not None:
+            values.append(given)
+        if values:
+            await self.store.keep(values)
         return made.document
 
 

@@ -8,6 +8,7 @@ from typing import cast
 from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
 from context_api.application.ports import ContextLoad, Recalled, Records, Window
+from context_api.application.query_vectors import SharedVector
 from context_api.application.searching import degraded
 from context_api.application.services import Services
 from context_api.application.standing import answer_key
@@ -47,7 +48,8 @@ async def build(services: Services, caller: Caller, request: ContextRequest) -> 
     async def compute() -> Computed:
         return await _made(services, caller, request, projects, moment)
 
-    made = await services.caches.answer(key, compute)
+    vector = SharedVector(services.indexes.embedder, caller.tenant_id, request.query)
+    made = await services.caches.answer(key, compute, vector)
     recall_id = uuid7()
     loads = _loads(made, recall_id, str(projects[0]["id"]), caller.actor)
     return {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from context_api.application.caching import CacheKey, Caches, cache_key
+from context_api.application.caching import CacheKey, Kept, cache_key
 from memory_core.embedding.port import Embedder, Vectors
 from memory_core.recall.query import MAX_EMBEDDED_CHARS
 
@@ -91,34 +91,36 @@ class CachedQueries:
                 self._held.popitem(last=False)
 
 
-async def fetch(caches: Caches, embedder: Embedder | None, tenant_id: str, query: str) -> bool:
-    """Takes the vector of a question over from other processes, where they may have it.
+class SharedVector:
+    """The vector of one question, as other processes may have it; `Beside` an answer."""
 
-    Says if it was not to be had, and is worth to `share` once it is computed.
-    """
-    text = query[:MAX_EMBEDDED_CHARS]
-    if (
-        not text.strip()
-        or caches.store is None
-        or not caches.store.shared
-        or not isinstance(embedder, CachedQueries)
-        or embedder.held(text) is not None
-    ):
-        return False
-    data = await caches.store.get(_key(embedder, tenant_id, text))
-    if data is not None:
-        embedder.hold(text, data)
-    return data is None
+    def __init__(self, embedder: Embedder | None, tenant_id: str, query: str) -> None:
+        """Asks for it only if this process has not made it before."""
+        self._text = query[:MAX_EMBEDDED_CHARS]
+        self._embedder = embedder if isinstance(embedder, CachedQueries) else None
+        self._is_missing = False
+        self._key: CacheKey | None = None
+        if self._embedder is not None and self._text.strip():
+            self._key = _key(self._embedder, tenant_id, self._text)
 
+    @property
+    def key(self) -> CacheKey | None:
+        """What it is kept under, None where it need not be asked for."""
+        embedder = self._embedder
+        return self._key if embedder is not None and embedder.held(self._text) is None else None
 
-async def share(caches: Caches, embedder: Embedder | None, tenant_id: str, query: str) -> None:
-    """Gives the vector of a question to other processes."""
-    text = query[:MAX_EMBEDDED_CHARS]
-    if caches.store is not None and isinstance(embedder, CachedQueries):
-        vector = embedder.held(text)
-        if vector is not None:
-            data = vector.astype("<f4").tobytes()
-            await caches.store.set(_key(embedder, tenant_id, text), data, SHARED_S)
+    def take(self, value: bytes | None) -> None:
+        """Takes over what another process has made."""
+        if value is not None and self._embedder is not None:
+            self._embedder.hold(self._text, value)
+        self._is_missing = value is None and self.key is not None
+
+    def give(self) -> Kept | None:
+        """Returns what to keep once it is made, if it was not to be had."""
+        vector = self._embedder.held(self._text) if self._embedder is not None else None
+        if not self._is_missing or vector is None or self._key is None:
+            return None
+        return Kept(self._key, vector.astype("<f4").tobytes(), SHARED_S)
 
 
 def _digest(text: str) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from context_api.application.asking import Asked, ask
 from context_api.application.caching import Computed
 from context_api.application.ports import Recalled
+from context_api.application.query_vectors import SharedVector
 from context_api.application.services import Services
 from context_api.application.standing import Standing, answer_key
 from context_api.application.viewing import no_project, viewer_of
@@ -47,7 +48,8 @@ async def search(services: Services, caller: Caller, request: SearchRequest) -> 
         document = _document(services, made, explain=request.explain)
         return Computed(document, made.lasting)
 
-    document = await services.caches.answer(None if request.explain else key, compute)
+    vector = SharedVector(services.indexes.embedder, caller.tenant_id, request.query)
+    document = await services.caches.answer(None if request.explain else key, compute, vector)
     return {**document, "took_ms": round(1e3 * (time.perf_counter() - started), 2)}
 
 

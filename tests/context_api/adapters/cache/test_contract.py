@@ -15,7 +15,7 @@ from context_api.adapters.cache.memory import ENTRY_BYTES, LARGEST_SHARE, Memory
 from context_api.adapters.cache.redis_cache import RedisCache
 from context_api.adapters.cache.redis_link import COMMANDS, RedisLink
 from context_api.adapters.cache.tiered import TieredCache
-from context_api.application.caching import Cache, CacheKey
+from context_api.application.caching import Cache, CacheKey, Kept
 from tests.support.servers.redis import RedisServer
 
 SECRET = b"s" * 32
@@ -92,6 +92,37 @@ def test_a_value_comes_back_under_its_key_only(opened: Opened) -> None:
             CacheKey(mine.cache, "t2:p", mine.digest),
         ):
             assert await cache.get(changed) is None
+
+    with_cache(opened, act)
+
+
+def test_several_values_are_kept_at_once_and_the_second_is_only_a_substitute(
+    opened: Opened,
+) -> None:
+    async def act(cache: Cache) -> None:
+        one, other, absent = key(), key("query_vector", "t:queries"), key()
+        await cache.keep([])
+        await cache.keep([Kept(one, b"one", 60), Kept(other, b"other \xff", 60)])
+        assert await cache.find(one, other) == (b"one", None)
+        assert await cache.find(absent, other) == (None, b"other \xff")
+        assert await cache.find(other, one) == (b"other \xff", None)
+        assert await cache.find(absent, key()) == (None, None)
+        found = {name: (at.hits, at.misses, at.stores) for name, at in cache.counts.items()}
+        assert found == {"search": (1, 3, 1), "query_vector": (2, 0, 1)}
+
+    with_cache(opened, act)
+
+
+def test_of_two_values_each_is_found_where_it_lies(opened: Opened) -> None:
+    async def act(cache: Cache) -> None:
+        one, other = key(), key("query_vector", "t:queries")
+        await cache.keep([Kept(one, b"one", 60), Kept(other, b"other", 60)])
+        async with opened() as second:
+            wanted = (None, b"other") if cache.shared else (None, None)
+            assert await second.find(key(), other) == wanted
+            # Now it is with the second one, and what is not there is still looked for afar.
+            assert await second.find(key(), other) == wanted
+            assert await second.find(one, other) == ((b"one", None) if cache.shared else wanted)
 
     with_cache(opened, act)
 

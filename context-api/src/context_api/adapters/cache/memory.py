@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from context_api.application.caching import CacheKey, Counted
+from context_api.application.caching import CacheKey, Counted, Kept
 
 ENTRY_BYTES = 400
 """What an entry takes beside its value: key, slots, the dictionary's share."""
@@ -51,6 +51,16 @@ class MemoryCache:
         self._held.move_to_end(key)
         counts.hits += 1
         return found[1]
+
+    async def find(self, key: CacheKey, beside: CacheKey) -> tuple[bytes | None, bytes | None]:
+        """Returns the value of ``key`` and, only where that is not there, the one ``beside``."""
+        value = await self.get(key)
+        return value, None if value is not None else await self.get(beside)
+
+    async def keep(self, values: Sequence[Kept]) -> None:
+        """Keeps several values."""
+        for kept in values:
+            await self.set(kept.key, kept.value, kept.ttl_s)
 
     async def set(self, key: CacheKey, value: bytes, ttl_s: float) -> None:
         """Keeps a value, and forgets those used longest ago where room is short."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
-from context_api.adapters.cache.redis_link import RedisLink, Unreachable
-from context_api.application.caching import CacheKey, Counted
+from context_api.adapters.cache.redis_link import Client, RedisLink, Unreachable
+from context_api.application.caching import CacheKey, Counted, Kept
 
 LARGEST_BYTES = 512 * 1024
 MIN_SECRET_BYTES = 16
@@ -45,14 +46,42 @@ class RedisCache:
 
     async def get(self, key: CacheKey) -> bytes | None:
         """Returns the value of ``key``, None if it is not there or cannot be had in time."""
-        counts = self.counts[key.cache]
-        name = self._name(key)
+        (value,) = await self._read([key])
+        return value
+
+    async def find(self, key: CacheKey, beside: CacheKey) -> tuple[bytes | None, bytes | None]:
+        """Returns the value of ``key`` and, only where that is not there, the one ``beside``."""
+        value, *others = await self._read([key, beside])
+        return value, others[0] if others else None
+
+    async def _read(self, keys: Sequence[CacheKey]) -> list[bytes | None]:
+        """Returns values in one round trip, up to the first that is there."""
+        names = [self._name(key) for key in keys]
+
+        async def ask(client: Client) -> Sequence[object]:
+            if len(names) == 1:
+                return [await client.get(names[0])]
+            pipeline = client.pipeline(transaction=False)
+            for name in names:
+                pipeline.get(name)
+            return await pipeline.execute()
+
         try:
-            stored: object = await self._link.run(lambda client: client.get(name))
+            answers = await self._link.run(ask)
         except Unreachable:
-            counts.errors += 1
-            counts.misses += 1
-            return None
+            for key in keys:
+                self.counts[key.cache].errors += 1
+                self.counts[key.cache].misses += 1
+            return [None] * len(keys)
+        found: list[bytes | None] = []
+        for key, name, stored in zip(keys, names, answers, strict=True):
+            found.append(self._counted(key, name, stored))
+            if found[-1] is not None:
+                break
+        return found
+
+    def _counted(self, key: CacheKey, name: str, stored: object) -> bytes | None:
+        counts = self.counts[key.cache]
         value = None
         if isinstance(stored, bytes):
             value = self._opened(name, stored)
@@ -63,22 +92,42 @@ class RedisCache:
 
     async def set(self, key: CacheKey, value: bytes, ttl_s: float) -> None:
         """Keeps a value; one above 512 KiB is not kept."""
-        if len(value) > LARGEST_BYTES:
+        await self.keep([Kept(key, value, ttl_s)])
+
+    async def keep(self, values: Sequence[Kept]) -> None:
+        """Keeps several values in one round trip, but for those above 512 KiB."""
+        small = [kept for kept in values if len(kept.value) <= LARGEST_BYTES]
+        if not small:
             return
-        counts = self.counts[key.cache]
-        name = self._name(key)
-        sealed = _FORM + self._mac(name, value) + value
-        milliseconds = max(1, int(ttl_s * 1000))
+        sealed = [self._sealed(kept) for kept in small]
+
+        async def ask(client: Client) -> None:
+            if len(sealed) == 1:
+                name, value, milliseconds = sealed[0]
+                await client.set(name, value, px=milliseconds)
+                return
+            pipeline = client.pipeline(transaction=False)
+            for name, value, milliseconds in sealed:
+                pipeline.set(name, value, px=milliseconds)
+            await pipeline.execute()
+
         try:
-            await self._link.run(lambda client: client.set(name, sealed, px=milliseconds))
+            await self._link.run(ask)
         except Unreachable:
-            counts.errors += 1
+            for kept in small:
+                self.counts[kept.key.cache].errors += 1
         else:
-            counts.stores += 1
+            for kept in small:
+                self.counts[kept.key.cache].stores += 1
 
     async def close(self) -> None:
         """Closes the way to Redis."""
         await self._link.close()
+
+    def _sealed(self, kept: Kept) -> tuple[str, bytes, int]:
+        name = self._name(kept.key)
+        value = _FORM + self._mac(name, kept.value) + kept.value
+        return name, value, max(1, int(kept.ttl_s * 1000))
 
     def _name(self, key: CacheKey) -> str:
         return f"{self._prefix}:{key.text}"

@@ -45,6 +45,10 @@ class Pipeline(Protocol):
         """Reads a key."""
         ...
 
+    def set(self, name: str, value: bytes, *, px: int) -> object:
+        """Sets a key for so many milliseconds."""
+        ...
+
     def execute(self) -> Awaitable[list[bytes | int | None]]:
         """Sends the commands and returns their answers."""
         ...

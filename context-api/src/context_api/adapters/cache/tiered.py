@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from context_api.application.caching import Cache, CacheCounts, CacheKey, Counted
+from context_api.application.caching import Cache, CacheCounts, CacheKey, Counted, Kept
 
 _END = struct.Struct(">d")
 
@@ -54,27 +54,53 @@ class TieredCache:
 
     async def get(self, key: CacheKey) -> bytes | None:
         """Returns the value of ``key`` from the nearest that has it."""
-        counts = self._asked[key.cache]
         value = await self._near.get(key)
         if value is None:
-            value = await self._from_afar(key)
-        counts.hits += value is not None
-        counts.misses += value is None
+            value = await self._brought(key, await self._far.get(key))
+        self._count(key, value)
         return value
+
+    async def find(self, key: CacheKey, beside: CacheKey) -> tuple[bytes | None, bytes | None]:
+        """Returns the value of ``key`` and, only where that is not there, the one ``beside``."""
+        value, other = await self._near.find(key, beside)
+        if value is None and other is None:
+            first, second = await self._far.find(key, beside)
+            value = await self._brought(key, first)
+            other = await self._brought(beside, second)
+        elif value is None:
+            value = await self._brought(key, await self._far.get(key))
+        self._count(key, value)
+        if value is not None:
+            return value, None
+        self._count(beside, other)
+        return None, other
 
     async def set(self, key: CacheKey, value: bytes, ttl_s: float) -> None:
         """Keeps a value in both."""
-        await self._near.set(key, value, ttl_s)
-        await self._far.set(key, _END.pack(self._clock() + ttl_s) + value, ttl_s)
-        self._asked[key.cache].stores += 1
+        await self.keep([Kept(key, value, ttl_s)])
+
+    async def keep(self, values: Sequence[Kept]) -> None:
+        """Keeps several values in both."""
+        await self._near.keep(values)
+        at = self._clock()
+        await self._far.keep(
+            [replace(kept, value=_END.pack(at + kept.ttl_s) + kept.value) for kept in values]
+        )
+        for kept in values:
+            self._asked[kept.key.cache].stores += 1
 
     async def close(self) -> None:
         """Closes both."""
         await self._near.close()
         await self._far.close()
 
-    async def _from_afar(self, key: CacheKey) -> bytes | None:
-        dated = await self._far.get(key)
+    def _count(self, key: CacheKey, value: bytes | None) -> None:
+        counts = self._asked[key.cache]
+        counts.hits += value is not None
+        counts.misses += value is None
+
+    async def _brought(self, key: CacheKey, dated: bytes | None) -> bytes | None:
+        """Returns what the far one had, and keeps it near for the rest of its time."""
         if dated is None or len(dated) < _END.size:
             return None
         (end,) = _END.unpack_from(dated)
