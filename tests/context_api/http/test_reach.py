@@ -67,6 +67,8 @@ class Stock:
             method == "GET" and (method, path) not in OWN and "{" not in path
         ):
             request["params"] = {"project": project}
+        if path.endswith("/sync/pull"):
+            request["params"] = {"replica": uuid7()}
         if path == "/api/v1/search" and method == "GET":
             request["params"] = {"q": "what is remembered", "project": project}
         return request
@@ -126,7 +128,10 @@ def bodies_about(project: str, session: str) -> dict[tuple[str, str], Any]:
         ("POST", "/keys"): {"name": "made", "scopes": ["read"]},
         ("POST", "/keys/{key_id}/rotate"): {},
         ("POST", "/tenants"): {"name": "made by somebody"},
-    }
+        ("POST", "/projects/{project_id}/sync/push"): {
+            "protocol": 1, "replica": {"id": uuid7()}, "operations": [],
+        },
+    }  # fmt: skip
 
 
 def code_of(answer: httpx.Response) -> str:

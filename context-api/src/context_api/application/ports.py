@@ -347,8 +347,8 @@ class ReadTx(Protocol):
     async def tenant(self) -> Tenant | None:
         """Returns the viewer's tenant itself."""
 
-    async def heads(self) -> dict[str, int]:
-        """Returns the head of every project of the tenant, by its id."""
+    async def heads(self, project_ids: Sequence[str] | None = None) -> dict[str, int]:
+        """Returns the head of every project of the tenant, or of those named, by its id."""
 
     async def oldest(self, positions: Mapping[str, int]) -> str | None:
         """Returns the earliest time at which any event at these positions was recorded."""

@@ -12,6 +12,7 @@ from context_api.application.indexes import Indexes
 from context_api.application.limiting import Limiter
 from context_api.application.measuring import Measures
 from context_api.application.ports import UnitOfWork
+from context_api.application.sync.news import News
 from context_api.application.vectors import VectorIndex
 from context_api.application.wakeup import Wakeup
 
@@ -65,5 +66,6 @@ class Services:
     """By tenant and project: the vector server, if there is one, and what SQL says it holds."""
 
     measures: Measures = field(default_factory=Measures)
+    news: News = field(default_factory=News)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -29,6 +29,8 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
     ("PATCH", "/projects/{project_id}"): WRITE,
     ("GET", "/projects/{project_id}/events"): READ,
     ("GET", "/projects/{project_id}/events/stream"): READ,
+    ("POST", "/projects/{project_id}/sync/push"): WRITE,
+    ("GET", "/projects/{project_id}/sync/pull"): READ,
     ("POST", "/sessions"): WRITE,
     ("GET", "/sessions"): READ,
     ("GET", "/sessions/{session_id}"): READ,

@@ -36,6 +36,7 @@ from context_api.http.routers import (
     projects,
     search,
     sessions,
+    sync,
     tenants,
 )
 from memory_core.errors import ContextError
@@ -52,6 +53,7 @@ ROUTERS = (
     search,
     context,
     events,
+    sync,
     keys,
     tenants,
     audit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,11 +23,16 @@ async def read_tenant(connection: AsyncConnection, tenant_id: str) -> Tenant | N
     return Tenant(id=row["id"], name=row["name"], created_at=row["created_at"])
 
 
-async def read_heads(connection: AsyncConnection, tenant_id: str) -> dict[str, int]:
-    """Returns the head of every project of a tenant, by its id."""
-    rows = await connection.execute(
-        select(t.projects.c.id, t.projects.c.head).where(t.projects.c.tenant_id == tenant_id)
+async def read_heads(
+    connection: AsyncConnection, tenant_id: str, project_ids: Sequence[str] | None = None
+) -> dict[str, int]:
+    """Returns the head of every project of a tenant, or of those named, by its id."""
+    statement = select(t.projects.c.id, t.projects.c.head).where(
+        t.projects.c.tenant_id == tenant_id
     )
+    if project_ids is not None:
+        statement = statement.where(t.projects.c.id.in_(project_ids))
+    rows = await connection.execute(statement)
     return {row.id: row.head for row in rows}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import LargeBinary, Table, select
@@ -58,9 +58,9 @@ class SqlReadTx:
         """Returns the viewer's tenant itself."""
         return await read_tenant(self._connection, self._tenant_id)
 
-    async def heads(self) -> dict[str, int]:
-        """Returns the head of every project of the tenant, by its id."""
-        return await read_heads(self._connection, self._tenant_id)
+    async def heads(self, project_ids: Sequence[str] | None = None) -> dict[str, int]:
+        """Returns the head of every project of the tenant, or of those named, by its id."""
+        return await read_heads(self._connection, self._tenant_id, project_ids)
 
     async def oldest(self, positions: Mapping[str, int]) -> str | None:
         """Returns the earliest time at which any event at these positions was recorded."""

@@ -1,0 +1,72 @@
+"""Sync: what replicas push and pull (docs/sync-protocol.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from context_api.application.authenticate import authenticate
+from context_api.application.sync import pull as pulling
+from context_api.application.sync import push as pushing
+from context_api.domain.caller import Caller
+from context_api.http import sync_reports as reports
+from context_api.http.access import API
+from context_api.http.answers import Json, answer
+from context_api.http.auth import token_of
+from context_api.http.dto import Asking, PathId
+from context_api.http.packed import packed
+from context_api.http.refusals import refuses
+from context_api.http.route import HubRoute
+from context_api.http.sync_dto import PullQuery, PushBody
+from memory_core.errors import (
+    CursorExpired,
+    EpochChanged,
+    OperationsMissing,
+    ProjectNotFound,
+    ReplicaForked,
+    UpgradeRequired,
+)
+
+router = APIRouter(prefix=f"{API}/projects", tags=["sync"], route_class=HubRoute)
+
+
+@router.post(
+    "/{project_id}/sync/push",
+    response_model=reports.Pushed,
+    responses=refuses(
+        ProjectNotFound, ReplicaForked, OperationsMissing, EpochChanged, UpgradeRequired
+    ),
+)
+async def push_operations(ask: Asking, project_id: PathId, body: PushBody) -> Json:
+    """Carry out operations that a replica made, each once, in their order."""
+    return answer(await pushing.push(ask.services, ask.caller, project_id, body.request))
+
+
+@router.get(
+    "/{project_id}/sync/pull",
+    response_model=reports.PulledPage,
+    responses=refuses(ProjectNotFound, CursorExpired, EpochChanged, UpgradeRequired),
+)
+async def pull_events(
+    request: Request, ask: Asking, project_id: PathId, query: Annotated[PullQuery, Query()]
+) -> Response:
+    """Read the log after a replica's position, or wait for it to grow."""
+    services, state = ask.services, request.app.state
+
+    async def wait(place: tuple[str, str], after: int, timeout_s: float) -> Caller:
+        await services.news.wait(
+            services.uow,
+            services.wakeup,
+            place,
+            after,
+            timeout_s=timeout_s,
+            stopping=state.stopping,
+        )
+        # A key that was revoked while it waited gets nothing.
+        return await authenticate(services, token_of(request.scope))
+
+    asked = query.request
+    return await packed(request, await pulling.pull(services, ask.caller, project_id, asked, wait))

@@ -1,0 +1,108 @@
+"""Requests of replicas as HTTP carries them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from context_api.application.sync.ports import Greeting
+from context_api.application.sync.pull import PullRequest
+from context_api.application.sync.pushed import PushRequest, pushed
+from memory_core.fields import Id, Input, Line
+from memory_core.requests import Position
+from memory_core.sync.protocol import MAX_OPERATIONS, MAX_PULL, MAX_WAIT_S, PROTOCOL
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Version = Annotated[int, Field(ge=0, lt=2**31, description="The protocol that the client speaks.")]
+Confirmed = Annotated[
+    Position, Field(description="The last operation whose result the replica has stored.")
+]
+
+
+class ReplicaStatus(Input):
+    """How a replica is, for those who look after them."""
+
+    pending: Count = 0
+    conflicts: Count = 0
+    rejected: Count = 0
+    paused: bool = False
+
+
+class PullQuery(ReplicaStatus):
+    """Which part of a log a replica asks for, and what it says about itself."""
+
+    # A newer client may say more; which protocol it speaks must be answered before that.
+    model_config = ConfigDict(extra="ignore")
+
+    replica: Id
+    name: Line = ""
+    agent: Line = ""
+    protocol: Version = PROTOCOL
+    epoch: Annotated[Id | None, Field(description="Of the log that the replica last read.")] = None
+    after: Position = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_PULL)] = MAX_PULL
+    wait: Annotated[
+        float, Field(ge=0, le=MAX_WAIT_S, description="Seconds to wait where nothing is new.")
+    ] = 0.0
+    confirmed: Confirmed = 0
+
+    @property
+    def request(self) -> PullRequest:
+        """What is asked for."""
+        greeting = Greeting(
+            id=self.replica,
+            name=self.name,
+            agent=self.agent,
+            protocol=self.protocol,
+            confirmed=self.confirmed,
+            **self.model_dump(include=set(ReplicaStatus.model_fields)),
+        )
+        return PullRequest(
+            greeting=greeting,
+            epoch=self.epoch,
+            after=self.after,
+            limit=self.limit,
+            wait_s=self.wait,
+        )
+
+
+class PushingReplica(Input):
+    """Which replica pushes."""
+
+    id: Id
+    name: Line = ""
+    agent: Line = ""
+
+
+class PushBody(Input):
+    """Operations of a replica, in the order of their numbers."""
+
+    protocol: Version
+    replica: PushingReplica
+    epoch: Id | None = None
+    confirmed: Confirmed = 0
+    status: ReplicaStatus = Field(default_factory=ReplicaStatus)
+    operations: Annotated[
+        list[dict[str, JsonValue]],
+        Field(
+            max_length=MAX_OPERATIONS,
+            description="Each is checked by itself: one that is not acceptable is rejected in"
+            " its result, and the others go on.",
+        ),
+    ]
+
+    @property
+    def request(self) -> PushRequest:
+        """What is asked for.
+
+        Raises:
+            InvalidInput: an operation has no number or id, or they are out of order.
+        """
+        greeting = Greeting(
+            **self.replica.model_dump(),
+            protocol=self.protocol,
+            confirmed=self.confirmed,
+            **self.status.model_dump(),
+        )
+        return PushRequest(greeting=greeting, epoch=self.epoch, operations=pushed(self.operations))
