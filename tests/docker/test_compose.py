@@ -72,6 +72,11 @@ def test_service_is_limited(service: str) -> None:
     assert one["logging"]["options"]["max-size"]
 
 
+def test_a_worker_gives_way() -> None:
+    assert SERVICES["worker"]["cpu_shares"] < 1024
+    assert not any("cpu_shares" in SERVICES[name] for name in SERVICES if name != "worker")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_service_is_hardened(service: str) -> None:
     one = SERVICES[service]

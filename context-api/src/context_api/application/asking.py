@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from context_api.application.indexes import IndexReading
@@ -13,9 +14,13 @@ from context_api.application.services import Services
 from context_api.application.standing import Standing, is_whole, standing_of
 from context_api.application.viewing import viewer_of
 from context_api.domain.caller import Caller
+from memory_core.errors import Busy
 from memory_core.recall import pipeline as recall
 from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Ref
+
+TURN_S = 20.0
+"""A client that waits longer has mostly gone away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ async def ask(
     """Runs recall in a thread, over ``projects`` as they were just looked at.
 
     Without ``keep`` it is not asked whether the answer may be kept.
+
+    Raises:
+        Busy: one's turn did not come in time.
     """
     records = services.uow.recalled(viewer_of(caller))
     tenant_id, embedder = caller.tenant_id, services.indexes.embedder
@@ -70,11 +78,26 @@ async def ask(
         indexes = services.indexes.of(tenant_id).read(ids)
         return once(indexes, standing_of(services, projects, indexes.progress))
 
-    asked = await asyncio.to_thread(at_first)
-    if asked is None:
-        await reach(services, tenant_id, projects)
-        asked = await asyncio.to_thread(at_last)
+    async with _turn(services):
+        asked = await asyncio.to_thread(at_first)
+        if asked is None:
+            await reach(services, tenant_id, projects)
+            asked = await asyncio.to_thread(at_last)
     return asked
+
+
+@asynccontextmanager
+async def _turn(services: Services) -> AsyncIterator[None]:
+    """Waits for one's turn: whoever came first is answered first, and then without a pause."""
+    try:
+        async with asyncio.timeout(TURN_S):
+            await services.recalls.acquire()
+    except TimeoutError as error:
+        raise Busy("too many questions wait to be answered") from error
+    try:
+        yield
+    finally:
+        services.recalls.release()
 
 
 class _Watched:

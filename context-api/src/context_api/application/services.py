@@ -16,6 +16,10 @@ from context_api.application.sync.news import News
 from context_api.application.vectors import VectorIndex
 from context_api.application.wakeup import Wakeup
 
+RECALLS = 3
+"""How many questions one process answers at once. More would not be answered sooner: recall is
+mostly Python, and each of its steps would wait behind steps of all the others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootKey:
@@ -69,3 +73,5 @@ class Services:
     news: News = field(default_factory=News)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)
+    recalls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RECALLS))
+    """In the order in which they came, those who ask recall."""

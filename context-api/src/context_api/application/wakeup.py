@@ -24,6 +24,11 @@ class Wakeup:
         while (at := time.monotonic()) < min(self._quiet_at(at, for_s), end):  # noqa: ASYNC110
             await asyncio.sleep(min(self._quiet_at(at, for_s), end) - at)
 
+    def is_quiet(self, for_s: float) -> bool:
+        """Says whether nobody has been writing for ``for_s``."""
+        at = time.monotonic()
+        return at >= self._quiet_at(at, for_s)
+
     def _quiet_at(self, at: float, for_s: float) -> float:
         return for_s + (at if self._writers else self._last)
 

@@ -21,6 +21,7 @@ from context_api.application.index_work import (
 )
 from context_api.application.indexing import catch_up, indexer_of, live_records
 from context_api.application.services import Services
+from context_api.worker.gathering import SEND_WAIT_S, WORK_WAIT_S, Gathering
 from context_api.worker.lease_embedding import embed
 from memory_core.clock import now
 from memory_core.embedding.port import Embedder
@@ -70,13 +71,16 @@ class LeasedIndexer:
         self._beat_s = beat_s
         self._purge_at = time.monotonic() + PURGE_EVERY_S
         self._barren: set[str] = set()
+        self._gathering: Gathering | None = None
         self._failing: dict[str, float] = {}
 
     async def run(self) -> None:
         """Runs until it is cancelled. A failure is noted and shown by health."""
         state = self._services.indexes.state
+        self._gathering = Gathering(self._services.wakeup, *SEND_WAIT_S)
         try:
             while True:
+                await self._services.wakeup.quiet(*WORK_WAIT_S)
                 seen = self._services.wakeup.round
                 try:
                     worked = await self.turn()
@@ -274,6 +278,8 @@ class LeasedIndexer:
         """Brings the vector server up to date; while it is away nothing else waits for it."""
         push = self._push
         if push is None or not await asyncio.to_thread(push.probe):
+            return False
+        if self._gathering is not None and not self._gathering.is_due(claim.project_id):
             return False
         try:
             sent = await asyncio.to_thread(push.push, claim)
