@@ -43,10 +43,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer: ``body`` is None when there was none.
-
-    ``sent`` and ``received`` are the bytes of the two bodies as they travelled.
-    """
+    """A complete answer (``body``: None if there was none), and the bytes of both bodies."""
 
     status: int
     headers: Mapping[str, str]
@@ -261,6 +258,8 @@ class Channel:
         except ContextError as error:
             if least is None and error.code not in _PASSING:
                 raise
+            if least is not None:
+                error.extra.setdefault("retry_after", least)
             return _NotNow(error, least or 0.0)
         raise NotAHub(f"{self.url} answers {reply.status} without a problem document")
 

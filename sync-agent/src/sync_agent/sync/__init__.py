@@ -1,1 +1,22 @@
 """Synchronisation of a replica with its hub."""
+
+from sync_agent.sync.cycle import Options, sync_project
+from sync_agent.sync.http import HttpTransport
+from sync_agent.sync.locking import SyncBusy, sync_lock
+from sync_agent.sync.report import Report, State
+from sync_agent.sync.transport import Transport, Wire
+from sync_agent.sync.watchdog import SyncStalled, Watch
+
+__all__ = [
+    "HttpTransport",
+    "Options",
+    "Report",
+    "State",
+    "SyncBusy",
+    "SyncStalled",
+    "Transport",
+    "Watch",
+    "Wire",
+    "sync_lock",
+    "sync_project",
+]

@@ -1,0 +1,274 @@
+"""One cycle of synchronisation: pull, push, pull what came of it, put right what is not.
+
+Pull comes first, so that erasures reach this replica before it says anything. What is pushed
+leaves the overlay only when its effect has been pulled: a push never changes what is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memory_core.errors import (
+    ContextError,
+    CursorExpired,
+    EpochChanged,
+    OperationsMissing,
+    ReplicaForked,
+)
+from sync_agent.errors import InvalidAnswer, from_problem
+from sync_agent.exchange import Caller, PulledPage, PullRequest, PushAnswer, PushRequest, Standing
+from sync_agent.replica import Limits, ProjectRow, Replica
+from sync_agent.replica import State as Journal
+from sync_agent.sync.batches import batches
+from sync_agent.sync.locking import SyncBusy, sync_lock
+from sync_agent.sync.report import Report, State
+from sync_agent.sync.watchdog import SyncStalled
+
+if TYPE_CHECKING:
+    from memory_core.records import Document
+    from sync_agent.sync.transport import Transport
+
+MAX_ROUNDS = 20
+MAX_REPAIRS = 3
+"""How often one cycle puts the same thing right before it gives up."""
+
+_ROWS = 500
+_PUSHED = (Journal.PENDING, Journal.PUSHED, Journal.SETTLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to synchronise.
+
+    ``name`` is the replica's name for people, ``agent`` the program that syncs. ``wait``: if
+    nothing is to be pushed, wait up to so many seconds for news before the cycle. A log longer
+    than ``snapshot_above`` events is not read from its beginning but taken as a snapshot within
+    ``limits``.
+    """
+
+    name: str
+    agent: str
+    wait: int = 0
+    paused: bool = False
+    limits: Limits = field(default_factory=Limits)
+    snapshot_above: int = 20_000
+
+
+def sync_project(
+    replica: Replica, project_id: str, transport: Transport, options: Options
+) -> Report:
+    """Runs one cycle and returns what it did. Nothing is raised: the report has the problem.
+
+    Whatever ends it, what was pulled, pushed and written here stays as it is, and the next
+    cycle goes on from there.
+    """
+    report = Report(project_id)
+    began, before = time.monotonic(), transport.wire.copy()
+    cycle = _Cycle(replica, project_id, transport, options, report)
+    try:
+        # Waiting is no reason to keep others from syncing.
+        if not options.wait or cycle.waited():
+            with sync_lock(replica.path):
+                cycle.run()
+    except SyncBusy as error:
+        report.state, report.problem = State.BUSY, error
+    except ContextError as error:
+        report.state, report.problem = State.STOPPED, error
+    report.wire = transport.wire.since(before)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _Cycle:
+    """The state of one cycle. All but waiting happens inside the lock."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        project_id: str,
+        transport: Transport,
+        options: Options,
+        report: Report,
+    ) -> None:
+        self._replica = replica
+        self._project_id = project_id
+        self._transport = transport
+        self._options = options
+        self._report = report
+
+    def waited(self) -> bool:
+        """Waits for news, if nothing is to be pushed; returns whether there is work.
+
+        Raises:
+            ContextError: the hub did not say.
+        """
+        row, standing = self._row(), self._standing()
+        if standing.pending or row.epoch is None:
+            return True
+        request = PullRequest(
+            epoch=row.epoch,
+            after=row.cursor,
+            confirmed=row.confirmed,
+            limit=1,
+            wait=self._options.wait,
+            standing=standing,
+        )
+        try:
+            page = self._transport.pull(self._project_id, self._caller(), request)
+        except (EpochChanged, CursorExpired):
+            return True
+        quiet = page.epoch == row.epoch and page.up_to_date and not page.items
+        if quiet:
+            self._tell()
+        return not quiet
+
+    def run(self) -> None:
+        """Goes round until both sides are level.
+
+        Raises:
+            SyncStalled: they are not after `MAX_ROUNDS` rounds.
+            ContextError: what stopped the cycle.
+        """
+        try:
+            for _ in range(MAX_ROUNDS):
+                self._report.rounds += 1
+                if self._round():
+                    return
+            raise SyncStalled(f"hub and replica do not agree after {MAX_ROUNDS} rounds")
+        finally:
+            with suppress(ContextError):
+                self._tell()
+
+    def _round(self) -> bool:
+        """Pulls, pushes and puts right; returns whether nothing is left to do."""
+        try:
+            acked = self._pull()
+            return not self._push(acked)
+        except (ReplicaForked, OperationsMissing) as error:
+            self._count("forked", error)
+            self._replica.renumber()
+        return False
+
+    def _pull(self) -> int:
+        """Applies the log up to where it ended when this began.
+
+        Returns the number of the last operation that the hub holds of this replica.
+
+        Raises:
+            ReplicaForked: the hub holds operations under this identity that are not ours.
+            EpochChanged, CursorExpired: the log cannot be read on from here.
+        """
+        goal: int | None = None
+        while True:
+            row = self._row()
+            page = self._ask(row)
+            goal = page.head if goal is None else goal
+            applied = self._replica.apply_page(self._project_id, page)
+            self._report.pulled += applied.events
+            if not applied.acked_known:
+                raise ReplicaForked
+            if page.up_to_date or page.next_after >= goal:
+                break
+        return page.acked.number
+
+    def _ask(self, row: ProjectRow) -> PulledPage:
+        request = PullRequest(
+            epoch=row.epoch,
+            after=row.cursor,
+            confirmed=row.confirmed,
+            standing=self._standing(),
+        )
+        page = self._transport.pull(self._project_id, self._caller(), request)
+        if row.epoch is not None and page.epoch != row.epoch:
+            raise EpochChanged
+        if not page.items and not page.up_to_date:
+            raise InvalidAnswer("the hub says that there is more of the log, and gives nothing")
+        return page
+
+    def _push(self, acked: int) -> bool:
+        """Pushes what waited when this began; returns whether there was anything.
+
+        Raises:
+            ContextError: why the hub would not go on. The answers up to there are stored.
+        """
+        row = self._row()
+        first = self._replica.journal(self._project_id, states=[Journal.PENDING], limit=1)
+        if not first or first[0].number > row.last_number:
+            return False
+        waiting = self._waiting(min(acked + 1, first[0].number), row.last_number, acked)
+        for batch in batches(waiting):
+            request = PushRequest(
+                epoch=row.epoch,
+                confirmed=self._row().confirmed,
+                operations=batch,
+                standing=self._standing(),
+            )
+            answer = self._transport.push(self._project_id, self._caller(), request)
+            self._take(batch, answer)
+        return True
+
+    def _take(self, batch: list[Document], answer: PushAnswer) -> None:
+        """Stores the answers to a batch."""
+        sent = {(operation["number"], operation["op_id"]) for operation in batch}
+        if any((result.number, result.op_id) not in sent for result in answer.results):
+            raise InvalidAnswer("the hub answers operations that were not pushed")
+        self._replica.store_results(self._project_id, answer.results)
+        self._report.pushed += len(answer.results)
+        self._report.outcomes.update(result.outcome for result in answer.results)
+        if answer.stopped is not None:
+            status = answer.stopped.get("status")
+            raise from_problem(status if isinstance(status, int) else 503, answer.stopped)
+        if len(answer.results) != len(batch):
+            raise InvalidAnswer("the hub left operations unanswered and does not say why")
+
+    def _waiting(self, first: int, last: int, acked: int) -> Iterator[Document]:
+        """Yields the operations that the hub lacks, or whose answers are lacking here, in order.
+
+        Raises:
+            OperationsMissing: one that the hub lacks is not to be pushed (any more), so that
+                numbers would have a gap.
+        """
+        after = first - 1
+        while rows := self._replica.journal(self._project_id, after=after, limit=_ROWS):
+            for row in rows:
+                if row.number > last:
+                    return
+                if row.number <= acked and row.state is not Journal.PENDING:
+                    continue
+                if row.wire is None or row.state not in _PUSHED:
+                    raise OperationsMissing(expected=row.number)
+                yield row.wire
+            after = rows[-1].number
+
+    def _count(self, what: str, error: ContextError) -> None:
+        """Notes a repair; raises ``error`` where the same one was of no use too often."""
+        if self._report.repaired.count(what) >= MAX_REPAIRS:
+            raise error
+        self._report.repaired.append(what)
+
+    def _tell(self) -> None:
+        """Writes how things stand now into the report."""
+        row, counts = self._row(), self._replica.counts(self._project_id)
+        self._report.pending = counts.pending
+        self._report.conflicts = counts.conflicts
+        self._report.rejected = counts.rejected
+        self._report.behind = max(0, row.head - row.cursor)
+
+    def _row(self) -> ProjectRow:
+        return self._replica.project(self._project_id)
+
+    def _caller(self) -> Caller:
+        return Caller(self._replica.replica_id, self._options.name, self._options.agent)
+
+    def _standing(self) -> Standing:
+        counts = self._replica.counts(self._project_id)
+        return Standing(
+            pending=counts.pending,
+            conflicts=counts.conflicts,
+            rejected=counts.rejected,
+            paused=self._options.paused,
+        )
