@@ -7,6 +7,7 @@ standard error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -260,3 +261,15 @@ class StorageFull(ContextError):
     """There is no space left to write."""
 
     code, status = "storage_full", 507
+
+
+def error_classes(root: type[ContextError] = ContextError) -> Iterator[type[ContextError]]:
+    """Yields every kind of error, the root first."""
+    yield root
+    for child in root.__subclasses__():
+        yield from error_classes(child)
+
+
+def by_code() -> dict[str, type[ContextError]]:
+    """Returns the errors by their code."""
+    return {error.code: error for error in error_classes()}

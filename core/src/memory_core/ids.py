@@ -6,8 +6,9 @@ import hashlib
 import os
 import time
 import uuid
+from datetime import UTC, datetime
 
-from memory_core.clock import to_datetime
+from memory_core.clock import from_datetime, to_datetime
 from memory_core.errors import InvalidId
 
 _VERSION_7 = 0x7 << 76
@@ -44,6 +45,12 @@ def derive_id(at: str, *parts: str) -> str:
     milliseconds = int(to_datetime(at).timestamp() * 1000)
     clamped = min(max(milliseconds, 0), _MAX_MILLISECONDS)
     return _compose(clamped, int.from_bytes(digest.digest()[:10], "big"))
+
+
+def time_of(identity: str) -> str:
+    """Returns the time that a UUIDv7 carries, to the millisecond, as a canonical time."""
+    milliseconds = uuid.UUID(identity).int >> 80
+    return from_datetime(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 def parse_uuid(text: str) -> str:

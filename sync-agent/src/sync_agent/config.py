@@ -159,6 +159,11 @@ def user_state_directory() -> Path:
     return _user_dirs("state")
 
 
+def user_data_directory() -> Path:
+    """Returns the user's own data folder, whatever this program runs from."""
+    return _user_dirs("data")
+
+
 def running_clone() -> Path | None:
     """Returns the clone of memory-context that this program runs from, if it does."""
     for folder in Path(__file__).parents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +27,7 @@ from memory_core.errors import (
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
+    by_code,
 )
 from memory_core.records import Document
 
@@ -48,18 +49,6 @@ _BY_STATUS: Mapping[int, type[ContextError]] = {
         UnsupportedMediaType,
     )
 }
-
-
-def error_classes(root: type[ContextError] = ContextError) -> Iterator[type[ContextError]]:
-    """Yields every kind of error, the root first."""
-    yield root
-    for child in root.__subclasses__():
-        yield from error_classes(child)
-
-
-def by_code() -> dict[str, type[ContextError]]:
-    """Returns the errors by their code."""
-    return {error.code: error for error in error_classes()}
 
 
 def problem(error: ContextError, request_id: str, **more: JsonValue) -> Document:

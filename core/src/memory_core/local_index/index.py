@@ -20,6 +20,7 @@ from memory_core.local_index.reading import (
     ProjectRow,
     read_model,
     read_project,
+    read_setting,
     refresh,
 )
 from memory_core.local_index.schema import DEAD, WAITING, open_reader, open_writer, translated
@@ -257,6 +258,20 @@ class LocalIndex:
         """
         with self._transaction() as writer:
             writer.give_up(hash_bytes(content_hash), reason)
+
+    def bind(self, source: int) -> bool:
+        """Says of what the index is made, by any number below 2**62; True if that is new.
+
+        An index of something else is emptied; vectors stay for the texts that return.
+        """
+        with self._reading() as connection:
+            if read_setting(connection, "source") == source:
+                return False
+        with self._transaction() as writer:
+            every = writer.begin_anew(source)
+        for project in every:
+            self._kept.forget(project)
+        return True
 
     def reset(self, project_id: str) -> None:
         """Empties a project and puts its progress to 0. Vectors stay for the texts that return."""

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from memory_core.local_index.reading import (
     ModelRow,
     ProjectRow,
-    read_identity,
     read_project,
+    read_setting,
 )
 from memory_core.recall.building import ViewBuilder
 from memory_core.recall.stored import FORMAT
@@ -71,7 +71,7 @@ def stand_of(
 ) -> Stand:
     """Returns where a project's view stands in the transaction of ``connection``."""
     return Stand(
-        index=read_identity(connection),
+        index=read_setting(connection, "identity") or 0,
         format=FORMAT,
         project=project_id,
         generation=project.generation,

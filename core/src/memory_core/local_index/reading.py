@@ -67,10 +67,10 @@ def read_model(connection: sqlite3.Connection) -> ModelRow | None:
     return None if row is None else ModelRow(*row)
 
 
-def read_identity(connection: sqlite3.Connection) -> int:
-    """Returns the number that this index alone has."""
-    row = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
-    return 0 if row is None else int(row[0])
+def read_setting(connection: sqlite3.Connection, name: str) -> int | None:
+    """Returns a setting of the index, None if it is not set."""
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def refresh(

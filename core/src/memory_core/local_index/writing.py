@@ -221,6 +221,15 @@ class Writer:
         self._run("DELETE FROM pending WHERE hash NOT IN (SELECT hash FROM chunks)")
         self._run("UPDATE projects SET lexical_seq = 0 WHERE number = ?", (project,))
 
+    def begin_anew(self, source: int) -> list[int]:
+        """Empties every project and keeps of what the index is made now; returns the projects."""
+        every = [int(row[0]) for row in self._run("SELECT number FROM projects")]
+        for project in every:
+            self.clear(project)
+        self.touch(every, self.new_revision(), reload=True)
+        self._set("source", source)
+        return every
+
     # Vectors
 
     def put_vector(

@@ -1,0 +1,112 @@
+"""A replica behind the interface of the hub's client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+from memory_core.errors import ProjectNotFound
+from sync_agent.errors import NotHeld
+from sync_agent.local.projects import Projects
+from sync_agent.local.recalling import Recalling
+from sync_agent.local.records import Checkpoints, Patterns, Sessions
+from sync_agent.places import index_of
+from sync_agent.replica import Replica
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from memory_core.embedding.port import Embedder
+    from sync_agent import documents as doc
+    from sync_agent.replica import ProjectRow
+
+
+class LocalClient:
+    """All that can be asked of a replica. Not for use by several threads at once.
+
+    It gives what `sync_agent.client.HubClient` gives, with the same errors; work that the hub
+    has not answered yet carries ``pending``. What only the hub holds raises `NotHeld`.
+    """
+
+    def __init__(self, replica: Replica, *, embedder: Callable[[], Embedder | None]) -> None:
+        """Serves an open replica, which it closes; ``embedder`` is called when one is needed."""
+        self.replica = replica
+        resolve = self._resolve
+        self._recalling = Recalling(replica, index_of(replica.path), embedder, resolve)
+        self.projects = Projects(replica, resolve, self._recalling.indexed)
+        self.sessions = Sessions(replica, resolve, self._recalling.forget)
+        self.checkpoints = Checkpoints(replica, resolve, self._recalling.forget)
+        self.patterns = Patterns(replica, resolve, self._recalling.forget)
+
+    @classmethod
+    def open(cls, path: Path, *, embedder: Callable[[], Embedder | None] | None = None) -> Self:
+        """Opens the replica at ``path``; questions are embedded by the installed model, if any.
+
+        Raises:
+            ReplicaMissing, ReplicaTooNew, ReplicaReadOnly, Corrupt, Busy: it cannot be used.
+        """
+        if embedder is None:
+            from sync_agent.local.models import installed_embedder  # noqa: PLC0415
+
+            embedder = installed_embedder
+        return cls(Replica.open(path), embedder=embedder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the replica and its index."""
+        self._recalling.close()
+        self.replica.close()
+
+    def search(self, query: str, **options: JsonValue) -> doc.SearchAnswer:
+        """Searches; options are those of ``POST /search`` (projects, kinds, tags, limit …)."""
+        started = time.perf_counter()
+        if options.get("as_of") is not None:
+            raise NotHeld("what was remembered at an earlier position only the hub can say")
+        answer = self._recalling.search({"query": query, **_given(options)})
+        answer["took_ms"] = round(1e3 * (time.perf_counter() - started), 2)
+        return cast("doc.SearchAnswer", answer)
+
+    def context(self, project: str, **options: JsonValue) -> doc.ContextPack:
+        """Packs what is worth knowing into a budget; options are those of ``POST /context``."""
+        pack = self._recalling.context({"project": project, **_given(options)})
+        return cast("doc.ContextPack", pack)
+
+    def tags(self, *, project: str | None = None) -> list[doc.Tag]:
+        """Returns the tags in use with their counts."""
+        return cast("list[doc.Tag]", self.replica.tags(project_id=self._one(project)))
+
+    def conflicts(self, *, project: str | None = None) -> list[Mapping[str, JsonValue]]:
+        """Returns the fields whose pushed value is kept beside the hub's."""
+        found = self.replica.conflicts(project_id=self._one(project))
+        return cast("list[Mapping[str, JsonValue]]", found)
+
+    def _one(self, project: str | None) -> str | None:
+        return None if project is None else self._resolve([project])[0].id
+
+    def _resolve(self, names: Sequence[str]) -> list[ProjectRow]:
+        """Returns the projects with these ids or slugs, all without names.
+
+        Raises:
+            ProjectNotFound: one is not held here.
+        """
+        held = self.replica.projects()
+        if not names:
+            return held
+        found = []
+        for name in dict.fromkeys(names):
+            named = [row for row in held if name.lower() == row.id or name == row.slug]
+            if not named:
+                raise ProjectNotFound(f"the replica does not hold the project {name!r}")
+            found.append(named[0])
+        return found
+
+
+def _given(options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,90 @@
+"""Where the replica of a folder's project lies.
+
+In the root of the repository's main working tree, so that all worktrees share it; a submodule
+has its own, and so has a folder that a marker file names as a project. With ``user`` it lies in
+the user's data folder instead, by the project's identity. Finding one reads no git files but
+those of a linked worktree, because every command does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sync_agent.config import user_data_directory
+
+if TYPE_CHECKING:
+    from memory_core.identity import ProjectIdentity
+
+FOLDER = ".memctx"
+FILE = "replica.db"
+INDEX = "index.db"
+IGNORE = ".gitignore"
+
+
+def find_replica(cwd: Path) -> Path | None:
+    """Returns the replica file for a folder, None if there is none."""
+    here = cwd.absolute()
+    root = None
+    for folder in (here, *here.parents):
+        if (folder / FOLDER / FILE).is_file():
+            return folder / FOLDER / FILE
+        if (folder / ".git").exists():
+            root = folder
+            break
+        if folder == here and not any((above / ".git").exists() for above in here.parents):
+            # Outside a repository, others may write above this folder.
+            break
+    if root is not None and (root / ".git").is_file():
+        path = main_tree(root) / FOLDER / FILE
+        if path.is_file():
+            return path
+    return _of_user(here)
+
+
+def place_of(identity: ProjectIdentity, cwd: Path, *, user: bool = False) -> Path:
+    """Returns where the replica of a project is to be made."""
+    if user:
+        return user_place(identity)
+    root = identity.root or cwd.absolute()
+    return (root if identity.kind == "marker" else main_tree(root)) / FOLDER / FILE
+
+
+def user_place(identity: ProjectIdentity) -> Path:
+    """Returns where the replica of a project lies in the user's own folder."""
+    known = identity.project_id or "\n".join(identity.remotes) or f"{identity.kind} {identity.slug}"
+    name = hashlib.sha256(known.encode()).hexdigest()[:16]
+    return user_data_directory() / "replicas" / name / FILE
+
+
+def index_of(replica: Path) -> Path:
+    """Returns the index file that belongs to a replica; it can be deleted at any time."""
+    return replica.with_name(INDEX)
+
+
+def main_tree(root: Path) -> Path:
+    """Returns the root of the main working tree of the repository at ``root``.
+
+    A repository without one (bare, with linked worktrees) has that of ``root``.
+    """
+    from memory_core.git_files import find_repository  # noqa: PLC0415 - most calls need it not
+
+    repository = find_repository(root.resolve())
+    if repository is None or repository.root != root.resolve():
+        return root
+    common = repository.common_dir
+    return common.parent if common.name == ".git" else root
+
+
+def _of_user(cwd: Path) -> Path | None:
+    if not (user_data_directory() / "replicas").is_dir():
+        return None
+    from memory_core.errors import ContextError  # noqa: PLC0415
+    from memory_core.identity import identify  # noqa: PLC0415 - only where such replicas are
+
+    try:
+        path = user_place(identify(cwd))
+    except ContextError:
+        return None
+    return path if path.is_file() else None
