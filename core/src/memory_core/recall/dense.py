@@ -63,15 +63,18 @@ def score_densely(
         known = np.where(missing, guess, similarities)
     # The last bits of an inner product depend on where in memory its row lies. Without them
     # equal texts are equal, and their order is decided by their ids.
-    chunk: Floats = (np.rint(known * _DECIMALS) / _DECIMALS).astype(np.float32)
+    chunk: Floats = np.rint(known * _DECIMALS).astype(np.float32, copy=False)
+    chunk /= _DECIMALS
     return DenseScores(chunk=chunk, window=_window(view, chunk), session=_session(view, chunk))
 
 
 def _window(view: ProjectView, chunk: Floats) -> Floats:
-    before, after = view.chunks.before, view.chunks.after
+    before, after, _ = view.neighbours[0]
     padded = np.append(chunk, np.float32(0.0))
-    count = 1.0 + (before < view.size) + (after < view.size)
-    return ((chunk + padded[before] + padded[after]) / count).astype(np.float32)
+    total = chunk + padded.take(before)
+    total += padded.take(after)
+    total /= view.window_counts
+    return total
 
 
 def _session(view: ProjectView, chunk: Floats) -> Floats:
@@ -79,15 +82,17 @@ def _session(view: ProjectView, chunk: Floats) -> Floats:
     result = np.zeros(view.session_count, dtype=np.float32)
     if not starts.size:
         return result
-    left = chunk[order]
+    left = chunk.take(order)
     sizes = np.diff(np.append(starts, order.size))
     total = np.zeros(starts.size, dtype=np.float32)
     count = np.zeros(starts.size, dtype=np.float32)
-    for _ in range(BEST_OF_SESSION):
+    best = np.full(starts.size, np.inf, dtype=np.float32)
+    for number in range(BEST_OF_SESSION):
+        if number:
+            left[left >= np.repeat(best, sizes)] = -np.inf
         best = np.maximum.reduceat(left, starts)
         found = np.isfinite(best)
         total += np.where(found, best, np.float32(0.0))
         count += found
-        left = np.where(left >= np.repeat(best, sizes), np.float32(-np.inf), left)
     result[present] = total / np.maximum(count, np.float32(1.0))
     return result

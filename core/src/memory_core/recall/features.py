@@ -64,14 +64,14 @@ def compute_features(
     chunks: dict[str, Floats] = {
         "words_chunk": lexical.chunk,
         "words_window": lexical.window,
-        "words_session": lexical.session[session],
+        "words_session": lexical.session.take(session),
         "exact_names": lexical.exact,
     }
     if similarities is not None:
         dense = score_densely(view, similarities, lexical.chunk)
         chunks["meaning_chunk"] = dense.chunk
         chunks["meaning_window"] = dense.window
-        chunks["meaning_session"] = dense.session[session]
+        chunks["meaning_session"] = dense.session.take(session)
     units = _of_question(view, question)
     if distance:
         units["project_distance"] = np.full(len(view.units.alive), distance, dtype=np.float32)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_core.recall.view import KERNEL, Floats, ProjectView
+from memory_core.recall.view import KERNEL, Floats, Places, ProjectView
 from memory_core.text.counting import term_hash
 from memory_core.text.tokens import Term
 
@@ -105,8 +105,8 @@ def _norm(lengths: NDArray[np.floating], count: int, k1: float, b: float) -> Flo
 
 
 def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None:
-    chunks, frequencies = view.postings(term_hash(term.text))
-    often = frequencies.astype(np.float32)
+    ordinals, frequencies = view.postings(term_hash(term.text))
+    chunks, often = ordinals.astype(np.intp), frequencies.astype(np.float32)
     weight = idf(view.live, chunks.size)
     sums.most += weight
     if term.exact:
@@ -117,15 +117,15 @@ def _add_term(view: ProjectView, norms: _Norms, sums: _Sums, term: Term) -> None
         return
     sums.known += weight
     scale = np.float32(weight * (K1 + 1))
-    sums.chunk[chunks] += scale * often / (often + norms.chunk[chunks])
+    sums.chunk[chunks] += scale * often / (often + norms.chunk.take(chunks))
     sums.window[:-1] += _window_scores(view, norms.window, chunks, often, scale)
     _add_to_sessions(view, norms.session, sums, chunks, often)
 
 
 def _add_to_sessions(
-    view: ProjectView, norm: Floats, sums: _Sums, chunks: NDArray[np.int32], often: Floats
+    view: ProjectView, norm: Floats, sums: _Sums, chunks: Places, often: Floats
 ) -> None:
-    holding = np.bincount(view.chunk_session[chunks], often, view.session_count)
+    holding = np.bincount(view.chunk_session.take(chunks), often, view.session_count)
     held = np.flatnonzero(holding > 0)
     there = holding[held].astype(np.float32)
     weight = idf(view.live_sessions, held.size)
@@ -134,7 +134,7 @@ def _add_to_sessions(
 
 
 def _window_scores(
-    view: ProjectView, norm: Floats, chunks: NDArray[np.int32], often: Floats, scale: np.float32
+    view: ProjectView, norm: Floats, chunks: Places, often: Floats, scale: np.float32
 ) -> Floats:
     """Returns what a term adds to each window, (chunks,)."""
     total = np.zeros(view.size + 1, dtype=np.float32)
@@ -143,8 +143,9 @@ def _window_scores(
     total[chunks] = often * np.float32(KERNEL[0])
     for before, after, weight in view.neighbours:
         share = often * np.float32(weight)
-        total[before[chunks]] += share
-        total[after[chunks]] += share
+        for ring in (before, after):
+            places = ring.take(chunks)
+            total[places] = total.take(places) + share
     found = total[:-1]
     # Over all windows, most of which stay 0: finding the others first takes longer.
     divisor = found + norm
@@ -154,4 +155,4 @@ def _window_scores(
 
 
 def _share(sums: NDArray[np.floating], most: float) -> Floats:
-    return (sums / most if most else sums).astype(np.float32)
+    return (sums / most if most else sums).astype(np.float32, copy=False)

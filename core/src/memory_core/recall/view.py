@@ -22,6 +22,8 @@ from memory_core.records import Ref
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
+"""Ordinals that columns are indexed by; numpy converts all others anew each time."""
 
 KERNEL = (1.0, 2 / 3, 1 / 3)
 """Weights of a chunk, of those beside it and of those two away, in its window."""
@@ -127,10 +129,9 @@ class ProjectView:
         return int(np.count_nonzero(self.units.alive))
 
     @cached_property
-    def chunk_session(self) -> Ints:
+    def chunk_session(self) -> Places:
         """The session of each chunk."""
-        session: Ints = self.units.session[self.chunks.unit]
-        return session
+        return self.units.session[self.chunks.unit].astype(np.intp)
 
     @cached_property
     def lengths(self) -> Floats:
@@ -153,7 +154,7 @@ class ProjectView:
         return lengths
 
     @cached_property
-    def by_session(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Ints]:
+    def by_session(self) -> tuple[Places, Places, Places]:
         """The live chunks grouped by session, where each group starts, and whose it is."""
         live = np.flatnonzero(self.chunks.alive)
         session = self.chunk_session[live]
@@ -173,23 +174,22 @@ class ProjectView:
         padded = np.append(values, np.float32(0.0))
         total = values * np.float32(KERNEL[0])
         for before, after, weight in self.neighbours:
-            total += np.float32(weight) * (padded[before] + padded[after])
+            total += np.float32(weight) * (padded.take(before) + padded.take(after))
         return total
 
     @cached_property
-    def neighbours(self) -> tuple[tuple[Ints, Ints, float], ...]:
+    def window_counts(self) -> Floats:
+        """How many chunks each chunk and those beside it are."""
+        before, after = self.chunks.before < self.size, self.chunks.after < self.size
+        return (np.float32(1.0) + before + after).astype(np.float32, copy=False)
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[Places, Places, float], ...]:
         """The chunks at each distance of the kernel, with their weight."""
         rings = []
-        before, after = self.chunks.before, self.chunks.after
+        before, after = self.chunks.before.astype(np.intp), self.chunks.after.astype(np.intp)
+        befores, afters = np.append(before, self.size), np.append(after, self.size)
         for weight in KERNEL[1:]:
             rings.append((before, after, weight))
-            before, after = self._before_padded[before], self._after_padded[after]
+            before, after = befores.take(before), afters.take(after)
         return tuple(rings)
-
-    @cached_property
-    def _before_padded(self) -> Ints:
-        return np.append(self.chunks.before, np.int32(self.size))
-
-    @cached_property
-    def _after_padded(self) -> Ints:
-        return np.append(self.chunks.after, np.int32(self.size))
