@@ -44,7 +44,8 @@ def wipe(records: Records, ref: Ref) -> None:
 
 
 def _says_something(ref: Ref, *, record_id: str, type_: str, body: str) -> bool:
-    if ref.kind is Kind.SESSION or record_id == ref.id:
+    # A root goes with all that was said about it, also in answer to its conflicts.
+    if ref.kind in (Kind.SESSION, Kind.PATTERN) or record_id == ref.id:
         return body != "{}"
     if ref.kind is Kind.MESSAGE and type_ in _WITH_MESSAGES:
         messages = json.loads(body).get("messages") or []
