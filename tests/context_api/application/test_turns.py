@@ -1,17 +1,17 @@
-"""Those who ask recall wait in the order in which they came; others do not wait for them."""
+"""Those who ask recall wait in turn; others do not wait for them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from context_api.application import asking, projects, reading
+from context_api.application import projects, reading
 from context_api.application.searching import search
 from context_api.application.services import RECALLS, Services
+from context_api.application.turns import Turns
 from memory_core.errors import Busy
 from memory_core.ids import uuid7
 from memory_core.operations import CreateProject, CreateSession
@@ -23,30 +23,22 @@ ME = caller()
 LATER = 6
 
 
-@asynccontextmanager
-async def all_busy(services: Services) -> AsyncIterator[None]:
-    for _ in range(RECALLS):
-        await services.recalls.acquire()
-    try:
-        yield
-    finally:
-        for _ in range(RECALLS):
-            services.recalls.release()
-
-
 async def asked(services: Services, number: int, answered: list[int]) -> Document:
-    found = await search(services, ME, SearchRequest(query=f"pool {number}", min_score=0))
+    question = SearchRequest(query=f"pool {number}", min_score=0)
+    found = await search(services, ME, question)
     answered.append(number)
     return found
 
 
-async def scenario(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def scenario(folder: Path) -> None:
     async with services_in(folder) as services:
         await projects.ensure(services, ME, CreateProject(slug="acme/api"))
         session, answered = uuid7(), list[int]()
         made = CreateSession(id=session, title="pool")
         await do(services, ME, Kind.SESSION, made, project="acme/api")
-        async with all_busy(services):
+        async with AsyncExitStack() as busy:
+            for _ in range(RECALLS):
+                await busy.enter_async_context(services.recalls.taken("another"))
             waiting = [
                 asyncio.ensure_future(asked(services, number, answered)) for number in range(LATER)
             ]
@@ -56,12 +48,55 @@ async def scenario(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(one["hits"] for one in found)
         # When one is answered, all but those who had a turn beside it were answered before.
         assert all(answered.index(number) > number - RECALLS for number in range(LATER))
-        monkeypatch.setattr(asking, "TURN_S", 0.05)
-        async with all_busy(services):
-            with pytest.raises(Busy):
-                await asked(services, LATER, answered)
-        assert (await asked(services, LATER, answered))["hits"]
 
 
-def test_questions_are_answered_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(scenario(tmp_path, monkeypatch))
+def test_questions_are_answered_in_turn(tmp_path: Path) -> None:
+    asyncio.run(scenario(tmp_path))
+
+
+async def order(turns: Turns, keys: str) -> str:
+    """Returns the order in which those who came in the order of ``keys`` have their turns."""
+    had: list[str] = []
+
+    async def come(key: str) -> None:
+        async with turns.taken(key):
+            had.append(key)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for key in keys:
+            group.create_task(come(key))
+    return "".join(had)
+
+
+async def fairness() -> None:
+    assert await order(Turns(1), "aaaaabbc") == "aabcabaa"
+    assert await order(Turns(1), "abcabc") == "abcabc"
+    assert sorted(await order(Turns(3), "aaaabbbb")) == [*"aaaabbbb"]
+
+
+def test_a_flood_from_one_key_waits_behind_itself() -> None:
+    asyncio.run(fairness())
+
+
+async def given_up() -> None:
+    turns = Turns(1, wait_s=0.05)
+    async with turns.taken("a"):
+        with pytest.raises(Busy):
+            async with turns.taken("b"):
+                raise AssertionError("there was no place")
+        gone = [asyncio.ensure_future(order(turns, key)) for key in "bc"]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gone[0].cancel()
+    # One is stopped at the moment in which its turn comes.
+    await asyncio.sleep(0)
+    gone[1].cancel()
+    for one in gone:
+        with suppress(asyncio.CancelledError):
+            await one
+    assert await order(turns, "abab") == "abab"
+
+
+def test_who_gives_up_keeps_no_place() -> None:
+    asyncio.run(given_up())

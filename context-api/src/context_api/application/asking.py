@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from context_api.application.indexes import IndexReading
@@ -14,13 +13,9 @@ from context_api.application.services import Services
 from context_api.application.standing import Standing, is_whole, standing_of
 from context_api.application.viewing import viewer_of
 from context_api.domain.caller import Caller
-from memory_core.errors import Busy
 from memory_core.recall import pipeline as recall
 from memory_core.recall.ports import RecordFilter
 from memory_core.records import Document, Ref
-
-TURN_S = 20.0
-"""A client that waits longer has mostly gone away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +73,12 @@ async def ask(
         indexes = services.indexes.of(tenant_id).read(ids)
         return once(indexes, standing_of(services, projects, indexes.progress))
 
-    async with _turn(services):
+    async with services.recalls.taken(caller.key_id):
         asked = await asyncio.to_thread(at_first)
         if asked is None:
             await reach(services, tenant_id, projects)
             asked = await asyncio.to_thread(at_last)
     return asked
-
-
-@asynccontextmanager
-async def _turn(services: Services) -> AsyncIterator[None]:
-    """Waits for one's turn: whoever came first is answered first, and then without a pause."""
-    try:
-        async with asyncio.timeout(TURN_S):
-            await services.recalls.acquire()
-    except TimeoutError as error:
-        raise Busy("too many questions wait to be answered") from error
-    try:
-        yield
-    finally:
-        services.recalls.release()
 
 
 class _Watched:

@@ -13,6 +13,7 @@ from context_api.application.limiting import Limiter
 from context_api.application.measuring import Measures
 from context_api.application.ports import UnitOfWork
 from context_api.application.sync.news import News
+from context_api.application.turns import Turns
 from context_api.application.vectors import VectorIndex
 from context_api.application.wakeup import Wakeup
 
@@ -73,5 +74,5 @@ class Services:
     news: News = field(default_factory=News)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)
-    recalls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RECALLS))
-    """In the order in which they came, those who ask recall."""
+    recalls: Turns = field(default_factory=lambda: Turns(RECALLS))
+    """Those who ask recall, by their keys."""
