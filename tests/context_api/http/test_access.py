@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -34,9 +35,7 @@ TOO_SMALL = [(*route, held) for route in KEYED for held in BELOW.get(SCOPES[rout
 
 
 def filled(path: str) -> str:
-    for name in ("project_id", "session_id", "message_id", "checkpoint_id", "pattern_id", "key_id"):
-        path = path.replace(f"{{{name}}}", SOME_ID)
-    return path
+    return re.sub(r"\{\w+_id\}", SOME_ID, path)
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,12 @@ def new_ids(hub: Hub, project: str) -> dict[str, str]:
         ids[name] = made.json()["id"]
     messages = hub.client.get(f"/api/v1/sessions/{ids['session_id']}/messages").json()
     ids["message_id"] = messages["items"][0]["id"]
+    path = f"/api/v1/sessions/{ids['session_id']}"
+    base = hub.client.get(path).json()["last_op"]
+    for title in ("one", "two"):
+        hub.client.patch(path, json={"title": title, "base": base})
+    disputed = hub.client.get("/api/v1/conflicts", params={"project": project}).json()
+    ids["conflict_id"] = disputed["items"][0]["id"]
     ids["key_id"] = hub.make_key("read")["id"]
     return ids
 

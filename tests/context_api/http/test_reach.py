@@ -94,6 +94,7 @@ def stock(hub: Hub) -> Stock:
     ids = {
         "project_id": project, "session_id": session, "message_id": message,
         "checkpoint_id": checkpoint, "pattern_id": pattern,
+        "conflict_id": disputed(hub, session),
         "key_id": hub.make_key("read", name=CANARY)["id"],
     }  # fmt: skip
     keys = {
@@ -103,6 +104,17 @@ def stock(hub: Hub) -> Stock:
         "no grant, reads": hub.make_key("read", projects=["reach/open"])["key"],
     }
     return Stock(ids, keys, other, export, bodies_about(project, session))
+
+
+def disputed(hub: Hub, session: str) -> str:
+    """Changes a session on two sides and returns the id of the conflict."""
+    path = f"/api/v1/sessions/{session}"
+    base = hub.client.get(path).json()["last_op"]
+    for number in (1, 2):
+        body = {"title": f"{CANARY} {number}", "base": base}
+        assert hub.client.patch(path, json=body).status_code == 200
+    [conflict] = hub.client.get("/api/v1/conflicts").json()["items"]
+    return str(conflict["id"])
 
 
 def made(hub: Hub, path: str, body: dict[str, Any]) -> str:
@@ -128,6 +140,7 @@ def bodies_about(project: str, session: str) -> dict[tuple[str, str], Any]:
         ("POST", "/keys"): {"name": "made", "scopes": ["read"]},
         ("POST", "/keys/{key_id}/rotate"): {},
         ("POST", "/tenants"): {"name": "made by somebody"},
+        ("POST", "/conflicts/{conflict_id}/resolve"): {"resolution": "pushed"},
         ("POST", "/projects/{project_id}/sync/push"): {
             "protocol": 1, "replica": {"id": uuid7()}, "operations": [],
         },

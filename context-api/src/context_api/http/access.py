@@ -52,6 +52,8 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
     ("POST", "/patterns/{pattern_id}/outcomes"): WRITE,
     ("GET", "/tags"): READ,
     ("GET", "/conflicts"): READ,
+    ("GET", "/conflicts/{conflict_id}"): READ,
+    ("POST", "/conflicts/{conflict_id}/resolve"): WRITE,
     ("POST", "/search"): READ,
     ("GET", "/search"): READ,
     ("POST", "/context"): READ,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from context_api.application.carrying import Written
+from context_api.application.conflicts import check_value
 from context_api.application.ports import WriteTx
 from context_api.application.services import Services
 from context_api.application.sync.ports import Outcome, Result
@@ -93,6 +94,8 @@ async def _level(push: Push, operation: Operation) -> Privacy:
         stored = await records.stored(operation.kind, operation.record_id)
         if stored is None or stored.get("project_id") != push.project_id:
             raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
+        if isinstance(operation.body, ResolveConflict):
+            await check_value(records, stored, operation.body)
         return await level_of(records, operation, stored)
 
 

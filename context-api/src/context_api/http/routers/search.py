@@ -1,4 +1,4 @@
-"""Search, and the words and disagreements that records carry."""
+"""Search, and the tags that records carry."""
 
 from __future__ import annotations
 
@@ -41,12 +41,6 @@ async def search_by_address(
 async def list_tags(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
     """List the tags in use, with how often."""
     return answer({"items": [*await reading.tags(ask.services, ask.caller, query.project)]})
-
-
-@router.get("/conflicts", response_model=reports.ConflictList, responses=refuses(ProjectNotFound))
-async def list_conflicts(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
-    """List fields that two sides changed, with both values."""
-    return answer({"items": [*await reading.conflicts(ask.services, ask.caller, query.project)]})
 
 
 async def _search(request: Request, ask: Ask, asked: SearchRequest) -> Json:
