@@ -141,6 +141,8 @@ def bodies_about(project: str, session: str) -> dict[tuple[str, str], Any]:
         ("POST", "/keys/{key_id}/rotate"): {},
         ("POST", "/tenants"): {"name": "made by somebody"},
         ("POST", "/conflicts/{conflict_id}/resolve"): {"resolution": "pushed"},
+        ("POST", "/projects/{project_id}/sync/digests"): {"ranges": [[1, 2]]},
+        ("POST", "/projects/{project_id}/sync/events"): {"seqs": [1, 2]},
         ("POST", "/projects/{project_id}/sync/push"): {
             "protocol": 1, "replica": {"id": uuid7()}, "operations": [],
         },

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from context_api.application.sync.ports import ReplicaReader, ReplicaWriter
+from context_api.application.sync.ports import ReplicaReader, ReplicaWriter, SnapshotReader
 from context_api.domain.audit import Entry
 from memory_core.events import Event, EventDraft
 from memory_core.recall.ports import RecordFilter, RecordSource
@@ -149,6 +149,12 @@ class Log(Protocol):
 
     async def page(self, project_id: str, after: int, limit: int) -> list[Event]:
         """Returns the next events after ``after``, in order."""
+
+    async def digests(self, project_id: str, low: int, high: int) -> list[bytes]:
+        """Returns the digests of the events ``low`` to ``high``, in order."""
+
+    async def at(self, project_id: str, seqs: Sequence[int]) -> list[Event]:
+        """Returns the events at some positions, in order."""
 
     def pages(self, project_id: str, after: int = 0, size: int = 500) -> AsyncIterator[list[Event]]:
         """Yields the log after ``after`` page by page."""
@@ -337,6 +343,10 @@ class ReadTx(Protocol):
     @property
     def replicas(self) -> ReplicaReader:
         """The replicas of the viewer's tenant."""
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """The records the viewer may see, for a replica that begins."""
 
     async def keys(self) -> list[StoredKey]:
         """Returns the tenant's API keys."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from context_api.application.sync.ports import Greeting
 from context_api.application.sync.pull import PullRequest
 from context_api.application.sync.pushed import PushRequest, pushed
-from memory_core.fields import Id, Input, Line
+from context_api.application.sync.snapshot import SnapshotRequest
+from memory_core.fields import Id, Input, Line, Time
 from memory_core.requests import Position
-from memory_core.sync.protocol import MAX_OPERATIONS, MAX_PULL, MAX_WAIT_S, PROTOCOL
+from memory_core.sync.protocol import (
+    MAX_OPERATIONS,
+    MAX_PULL,
+    MAX_RANGES,
+    MAX_SEQS,
+    MAX_WAIT_S,
+    PROTOCOL,
+)
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Version = Annotated[int, Field(ge=0, lt=2**31, description="The protocol that the client speaks.")]
@@ -106,3 +114,40 @@ class PushBody(Input):
             **self.status.model_dump(),
         )
         return PushRequest(greeting=greeting, epoch=self.epoch, operations=pushed(self.operations))
+
+
+class SnapshotQuery(Input):
+    """Which records a replica that begins wants; without numbers, all of them."""
+
+    cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=2_000)] | None,
+        Field(description="The `next_cursor` of the page before; it also carries what follows."),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PULL)] = MAX_PULL
+    max_sessions: Annotated[
+        Count | None, Field(description="The newest so many, with their messages.")
+    ] = None
+    max_patterns: Annotated[Count | None, Field(description="The newest so many.")] = None
+    since: Annotated[
+        Time | None, Field(description="Only sessions and checkpoints made at or after this time.")
+    ] = None
+
+    @property
+    def request(self) -> SnapshotRequest:
+        """What is asked for."""
+        return SnapshotRequest(**self.model_dump())
+
+
+Seq = Annotated[int, Field(ge=1, le=2**62)]
+
+
+class DigestsBody(Input):
+    """Ranges of a log, each with its first and last seq; they do not overlap."""
+
+    ranges: Annotated[list[tuple[Seq, Seq]], Field(max_length=MAX_RANGES)]
+
+
+class EventsBody(Input):
+    """Positions in a log."""
+
+    seqs: Annotated[list[Seq], Field(max_length=MAX_SEQS)]

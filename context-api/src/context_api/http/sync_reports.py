@@ -96,3 +96,37 @@ class PulledPage(Answer):
     digest: str
     model: ModelName | None
     shared: SharedProject | None
+
+
+class SnapshotItem(Answer):
+    """A record as it is, in the form in which its events make it."""
+
+    kind: Literal["project", "session", "message", "checkpoint", "pattern", "conflict"]
+    document: dict[str, JsonValue]
+
+
+class SnapshotPage(Answer):
+    """Records of a project; with the events after ``seq`` they are the whole.
+
+    A document may be newer than ``seq``; ``digest`` is that of the chain at ``seq``.
+    """
+
+    epoch: Uuid
+    seq: int
+    digest: str
+    items: list[SnapshotItem]
+    next_cursor: str | None
+
+
+class RangeDigests(Answer):
+    """A SHA-256 over the digests of the events of each range, in the order of the ranges."""
+
+    epoch: Uuid
+    head: int
+    digests: list[str]
+
+
+class EventList(Answer):
+    """Single events of a log, in order."""
+
+    items: list[PulledEvent]

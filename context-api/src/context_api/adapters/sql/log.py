@@ -39,6 +39,26 @@ class LogReader:
         )
         return [to_event(row) for row in rows.mappings()]
 
+    async def digests(self, project_id: str, low: int, high: int) -> list[bytes]:
+        """Returns the digests of the events ``low`` to ``high``, in order."""
+        log = t.events
+        rows = await self._connection.execute(
+            select(log.c.digest)
+            .where(*self._of(project_id), log.c.seq.between(low, high))
+            .order_by(log.c.seq)
+        )
+        return list(rows.scalars())
+
+    async def at(self, project_id: str, seqs: Sequence[int]) -> list[Event]:
+        """Returns the events at some positions, in order."""
+        log = t.events
+        rows = await self._connection.execute(
+            select(*_EVENT_COLUMNS)
+            .where(*self._of(project_id), log.c.seq.in_(seqs))
+            .order_by(log.c.seq)
+        )
+        return [to_event(row) for row in rows.mappings()]
+
     async def pages(
         self, project_id: str, after: int = 0, size: int = 500
     ) -> AsyncIterator[list[Event]]:

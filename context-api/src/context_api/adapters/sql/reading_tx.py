@@ -18,6 +18,7 @@ from context_api.adapters.sql.measuring import read_heads, read_oldest, read_ten
 from context_api.adapters.sql.reading import Reader
 from context_api.adapters.sql.replicas import ReplicaReader
 from context_api.adapters.sql.rows import document_columns, to_document
+from context_api.adapters.sql.snapshots import SnapshotReader
 from context_api.application.ports import ContextLoad, StoredKey, Tenant, Viewer
 from memory_core.canonical import canonical_json
 from memory_core.records import Document, Kind
@@ -35,6 +36,7 @@ class SqlReadTx:
         self.audit = AuditReader(connection, viewer.tenant_id)
         self.records = Reader(connection, viewer)
         self.replicas = ReplicaReader(connection, viewer.tenant_id)
+        self.snapshots = SnapshotReader(connection, viewer)
 
     async def keys(self) -> list[StoredKey]:
         """Returns the tenant's API keys, oldest first."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from memory_core.records import Document
+from memory_core.records import Document, Kind
 
 Outcome = Literal["accepted", "duplicate", "conflict", "rejected"]
 
@@ -79,6 +79,36 @@ class Erasure:
     project_id: str
     seq: int
     record_id: str
+
+
+class Place(NamedTuple):
+    """Where a record stands in a list that is ordered by creation."""
+
+    created_at: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which records of a project: up to ``limit``, after the last one that was given out.
+
+    Only what was made up to ``seq`` of the log; sessions and checkpoints made at or after
+    ``since``; messages and checkpoints of the sessions down to ``oldest``, newest first.
+    """
+
+    project_id: str
+    seq: int
+    limit: int
+    since: str | None = None
+    after: Place | None = None
+    oldest: Place | None = None
+
+
+class SnapshotReader(Protocol):
+    """Reads a project's records as they are."""
+
+    async def records(self, kind: Kind, part: Part) -> list[Document]:
+        """Returns live records of one kind: sessions and patterns newest first, others by id."""
 
 
 class ReplicaReader(Protocol):

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from context_api.application.authenticate import authenticate
 from context_api.application.sync import pull as pulling
 from context_api.application.sync import push as pushing
+from context_api.application.sync import ranges, snapshot
 from context_api.domain.caller import Caller
 from context_api.http import sync_reports as reports
 from context_api.http.access import API
@@ -20,10 +21,11 @@ from context_api.http.dto import Asking, PathId
 from context_api.http.packed import packed
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
-from context_api.http.sync_dto import PullQuery, PushBody
+from context_api.http.sync_dto import DigestsBody, EventsBody, PullQuery, PushBody, SnapshotQuery
 from memory_core.errors import (
     CursorExpired,
     EpochChanged,
+    InvalidCursor,
     OperationsMissing,
     ProjectNotFound,
     ReplicaForked,
@@ -70,3 +72,39 @@ async def pull_events(
 
     asked = query.request
     return await packed(request, await pulling.pull(services, ask.caller, project_id, asked, wait))
+
+
+@router.get(
+    "/{project_id}/sync/snapshot",
+    response_model=reports.SnapshotPage,
+    responses=refuses(ProjectNotFound, InvalidCursor, EpochChanged),
+)
+async def read_snapshot(
+    request: Request, ask: Asking, project_id: PathId, query: Annotated[SnapshotQuery, Query()]
+) -> Response:
+    """Read the records as they are, for a replica that begins on a long log."""
+    page = await snapshot.snapshot(ask.services, ask.caller, project_id, query.request)
+    return await packed(request, page)
+
+
+@router.post(
+    "/{project_id}/sync/digests",
+    response_model=reports.RangeDigests,
+    responses=refuses(ProjectNotFound, CursorExpired),
+)
+async def digest_ranges(ask: Asking, project_id: PathId, body: DigestsBody) -> Json:
+    """Digest ranges of the log, by which two ends find where they differ."""
+    return answer(await ranges.digests(ask.services, ask.caller, project_id, body.ranges))
+
+
+@router.post(
+    "/{project_id}/sync/events",
+    response_model=reports.EventList,
+    responses=refuses(ProjectNotFound),
+)
+async def read_events(
+    request: Request, ask: Asking, project_id: PathId, body: EventsBody
+) -> Response:
+    """Read single events of the log, to mend a copy of it."""
+    found = await ranges.events(ask.services, ask.caller, project_id, body.seqs)
+    return await packed(request, found)
