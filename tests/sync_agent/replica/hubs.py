@@ -42,17 +42,26 @@ def of_parts(ref: Ref, document: Document, erased: Ref) -> bool:
 
 def replay(events: Sequence[Event]) -> dict[Ref, Document]:
     """Returns the documents of a log, as plainly as they can be made."""
+    return replay_pulled([Pulled(event) for event in events])
+
+
+def replay_pulled(items: Sequence[Pulled]) -> dict[Ref, Document]:
+    """Returns the documents of a log as it was sent: what was withheld is not there."""
     state: dict[Ref, Document] = {}
-    for event in events:
-        effects = apply(event, state.get)
-        state.update(effects.documents)
-        erased = effects.erased_record
-        if erased is not None:
-            gone = [
-                ref for ref, doc in state.items() if ref != erased and of_parts(ref, doc, erased)
-            ]
-            for ref in gone:
-                del state[ref]
+    for pulled in items:
+        event = pulled.event
+        ref = Ref(event.kind, event.record_id)
+        gone = ref if pulled.withheld else None
+        if pulled.withheld:
+            state.pop(ref, None)
+        else:
+            effects = apply(event, state.get)
+            state.update(effects.documents)
+            gone = effects.erased_record
+        if gone is not None:
+            parts = [one for one, doc in state.items() if one != gone and of_parts(one, doc, gone)]
+            for one in parts:
+                del state[one]
     return state
 
 

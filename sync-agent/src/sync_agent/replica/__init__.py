@@ -1,6 +1,7 @@
 """A repository's replica: one SQLite file with what was pulled and the user's own work."""
 
 from sync_agent.exchange import Acked, PulledPage, PushResult
+from sync_agent.replica.checking import Salvage
 from sync_agent.replica.model import (
     Applied,
     Change,
@@ -16,6 +17,7 @@ from sync_agent.replica.model import (
 )
 from sync_agent.replica.rebase import rebase
 from sync_agent.replica.store import Replica
+from sync_agent.replica.swapping import set_aside, swap
 
 __all__ = [
     "Acked",
@@ -31,7 +33,10 @@ __all__ = [
     "PulledPage",
     "PushResult",
     "Replica",
+    "Salvage",
     "State",
     "Written",
     "rebase",
+    "set_aside",
+    "swap",
 ]

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from memory_core.canonical import canonical_json
+from memory_core.clock import now
 from memory_core.records import Document, Kind, Ref
 from memory_core.sync.operations import operation_hash
 from sync_agent.replica.journal import row_hash
@@ -24,11 +25,12 @@ _REASON: Document = {
 }
 
 
-def wipe(records: Records, ref: Ref) -> None:
+def wipe(records: Records, ref: Ref, acked: int) -> None:
     """Removes from the journal what operations said about an erased record.
 
-    What the hub has answered keeps its row without a body. What it has not becomes a deletion
-    of the erased record under the same number, which the hub refuses: numbers have no gap.
+    What the hub has (its numbers up to ``acked`` too) keeps its row without a body. What it has
+    not becomes a deletion of the erased record under the same number, which the hub refuses:
+    numbers have no gap.
     """
     connection = records.connection
     held = records.held(ref)
@@ -40,7 +42,7 @@ def wipe(records: Records, ref: Ref) -> None:
     ).fetchall()
     for row in rows:
         if _says_something(ref, record_id=row[3], type_=row[4], body=row[6]):
-            _wipe_row(connection, ref, row)
+            _wipe_row(connection, ref, row, acked)
 
 
 def _says_something(ref: Ref, *, record_id: str, type_: str, body: str) -> bool:
@@ -53,12 +55,14 @@ def _says_something(ref: Ref, *, record_id: str, type_: str, body: str) -> bool:
     return False
 
 
-def _wipe_row(connection: sqlite3.Connection, ref: Ref, row: tuple[Any, ...]) -> None:
+def _wipe_row(connection: sqlite3.Connection, ref: Ref, row: tuple[Any, ...], acked: int) -> None:
     place, project_id, number, _, type_, state, body, hashed = row
-    if state != State.PENDING.value:
-        gone = row_hash(project_id, number, None, hashed)
+    if state != State.PENDING.value or number <= acked:
+        known = State.SETTLED.value if state == State.PENDING.value else state
         connection.execute(
-            "UPDATE journal SET body = NULL, row_hash = ? WHERE place = ?", (gone, place)
+            "UPDATE journal SET body = NULL, row_hash = ?, state = ?, overlaid = 0,"
+            " settled_at = coalesce(settled_at, ?) WHERE place = ?",
+            (row_hash(project_id, number, None, hashed), known, now(), place),
         )
         return
     if ref.kind is Kind.MESSAGE and type_ in _WITH_MESSAGES:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from memory_core.canonical import canonical_json, digest
-from memory_core.errors import Conflict
+from memory_core.clock import from_datetime, to_datetime
+from memory_core.errors import Conflict, NotFound
 from memory_core.operations import Operation
 from memory_core.records import Document, Kind
 from memory_core.sync.operations import Entry, body_from_json, operation_hash, to_wire
@@ -244,3 +246,41 @@ def _row(row: Sequence[Any]) -> JournalRow:
         made_at=made_at,
         settled_at=settled_at,
     )
+
+
+def discard(connection: sqlite3.Connection, op_id: str, at: str) -> None:
+    """Lets go of a rejected operation.
+
+    Raises:
+        NotFound: there is none of that id.
+        Conflict: it was not rejected.
+    """
+    row = of_operation(connection, op_id)
+    if row is None:
+        raise NotFound(f"there is no operation {op_id} in the journal")
+    if row.state is not State.REJECTED:
+        raise Conflict(f"operation {op_id} is {row.state.value}, not rejected")
+    connection.execute(
+        "UPDATE journal SET state = ?, settled_at = ? WHERE op_id = ?",
+        (State.DISCARDED.value, at, op_id),
+    )
+
+
+def prune(connection: sqlite3.Connection, at: str) -> int:
+    """Deletes what was settled or discarded long ago, but never a project's last row."""
+    oldest = from_datetime(to_datetime(at) - timedelta(days=KEEP_DAYS))
+    cursor = connection.execute(
+        "DELETE FROM journal WHERE state IN (?, ?) AND settled_at < ? AND number <"
+        " (SELECT max(number) FROM journal j WHERE j.project_id = journal.project_id)",
+        (State.SETTLED.value, State.DISCARDED.value, oldest),
+    )
+    return cursor.rowcount
+
+
+def at_place(connection: sqlite3.Connection, place: int) -> tuple[JournalRow | None, bytes]:
+    """Returns the row at a place of the file with its hash, None if there is none."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS}, row_hash FROM journal WHERE place = ?",  # noqa: S608
+        (place,),
+    ).fetchone()
+    return (None, b"") if row is None else (_row(row[:-1]), bytes(row[-1]))

@@ -19,6 +19,7 @@ from sync_agent.replica import erasing, journal, projects
 from sync_agent.replica.failpoints import reached
 from sync_agent.replica.model import Applied, ProjectRow
 from sync_agent.replica.rebase import UPDATES, changed_fields
+from sync_agent.replica.records import Records
 from sync_agent.replica.showing import refresh
 from sync_agent.replica.working import WorkingRecords
 
@@ -62,15 +63,15 @@ def apply_page(connection: sqlite3.Connection, project_id: str, page: PulledPage
     before_op = _op_at(connection, project_id, project.cursor)
     records = WorkingRecords(connection, project_id, project.change_no)
     erased: list[Ref] = []
-    _write_log(connection, project_id, page.items)
+    write_log(connection, project_id, page.items)
     reached("page-log-written")
     for pulled in page.items:
-        _take(records, pulled, erased)
+        take(records, pulled, erased)
     records.flush()
-    for ref in erased:
-        erasing.wipe(records, ref)
-    reached("page-records-written")
     known = _knows(connection, project_id, page)
+    for ref in erased:
+        erasing.wipe(records, ref, page.acked.number if known else 0)
+    reached("page-records-written")
     ended = _ended_operations(page, before_op)
     acked = page.acked.number if known and page.up_to_date else 0
     left = journal.arrived(
@@ -99,7 +100,7 @@ def apply_page(connection: sqlite3.Connection, project_id: str, page: PulledPage
     )
 
 
-def _take(records: WorkingRecords, pulled: Pulled, erased: list[Ref]) -> None:
+def take(records: WorkingRecords, pulled: Pulled, erased: list[Ref]) -> None:
     """Applies one event to the records that do not have it yet."""
     event = pulled.event
     ref = Ref(event.kind, event.record_id)
@@ -134,7 +135,8 @@ def _is_of_evicted(records: WorkingRecords, event: Event) -> bool:
     return False
 
 
-def _write_log(connection: sqlite3.Connection, project_id: str, items: Iterable[Pulled]) -> None:
+def write_log(connection: sqlite3.Connection, project_id: str, items: Iterable[Pulled]) -> None:
+    """Writes the headers of events; content lies in the records."""
     connection.executemany(
         "INSERT OR REPLACE INTO log (project_id, seq, type, kind, record_id, parent_id, op_id,"
         " digest, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -185,3 +187,15 @@ def _worked_on(connection: sqlite3.Connection, project_id: str) -> set[str]:
         "SELECT DISTINCT root FROM journal WHERE overlaid = 1 AND project_id = ?", (project_id,)
     )
     return {root for (root,) in rows}
+
+
+def settle(connection: sqlite3.Connection, project_id: str) -> list[int]:
+    """Settles what the answers and the cursor allow, without a page."""
+    project = projects.one(connection, project_id)
+    left = journal.arrived(connection, project_id, cursor=project.cursor, acked=0, op_ids=())
+    journal.lift(connection, project_id, (number for number, _ in left))
+    journal.settle(connection, project_id, project.cursor, now())
+    records = Records(connection, project_id, project.change_no)
+    refresh(records, project.actor, {root for _, root in left})
+    projects.move(connection, project_id, change_no=records.change_no)
+    return [number for number, _ in left]

@@ -46,6 +46,12 @@ class WorkingRecords(Records):
                 (seq, ref.id, ref.kind.value),
             )
 
+    def clear(self, ref: Ref) -> None:
+        """Forgets what was pulled of a record, so that its events can be applied again."""
+        self._documents[ref] = None
+        self._rows[ref] = Held()
+        self._changed.pop(ref, None)
+
     def take_away(self, ref: Ref, seq: int) -> None:
         """Removes what is held of a record and of what belongs to it."""
         self.flush()
