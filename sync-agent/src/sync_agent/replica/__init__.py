@@ -16,6 +16,7 @@ from sync_agent.replica.model import (
     Written,
 )
 from sync_agent.replica.rebase import rebase
+from sync_agent.replica.renewing import copy_beside
 from sync_agent.replica.store import Replica
 from sync_agent.replica.swapping import set_aside, swap
 
@@ -36,6 +37,7 @@ __all__ = [
     "Salvage",
     "State",
     "Written",
+    "copy_beside",
     "rebase",
     "set_aside",
     "swap",

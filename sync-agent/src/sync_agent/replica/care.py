@@ -14,6 +14,7 @@ from sync_agent.replica import (
     carrying,
     checking,
     evicting,
+    forgetting,
     identity,
     journal,
     projects,
@@ -87,6 +88,15 @@ class ReplicaCare(ReplicaReads):
                 actor=actor,
             )  # fmt: skip
             carrying.show(connection, project_id, None)
+
+    def forget(self, project_id: str) -> None:
+        """Lets a project begin its log again; its journal stays, and what is shown of that.
+
+        Only for a file that is not in use yet, or holds nothing of the project: reads find
+        nothing of it until the log has been pulled.
+        """
+        with self._file.writing() as connection:
+            forgetting.forget(connection, project_id)
 
     def repair(self, project_id: str, pulled: Sequence[Pulled]) -> list[Ref]:
         """Puts events of the log right, and the records that all their events are given of.

@@ -16,15 +16,19 @@ from memory_core.errors import (
     ContextError,
     CursorExpired,
     EpochChanged,
+    Forbidden,
     OperationsMissing,
     ReplicaForked,
 )
 from sync_agent.errors import InvalidAnswer, from_problem
-from sync_agent.exchange import Caller, PulledPage, PullRequest, PushAnswer, PushRequest, Standing
+from sync_agent.exchange import PulledPage, PushAnswer, PushRequest
 from sync_agent.replica import Limits, ProjectRow, Replica
 from sync_agent.replica import State as Journal
 from sync_agent.sync.batches import batches
+from sync_agent.sync.bootstrap import begin
+from sync_agent.sync.line import Line
 from sync_agent.sync.locking import SyncBusy, sync_lock
+from sync_agent.sync.rebuilding import rebuild
 from sync_agent.sync.report import Report, State
 from sync_agent.sync.watchdog import SyncStalled
 
@@ -68,7 +72,8 @@ def sync_project(
     """
     report = Report(project_id)
     began, before = time.monotonic(), transport.wire.copy()
-    cycle = _Cycle(replica, project_id, transport, options, report)
+    line = Line(replica, project_id, transport, options.name, options.agent, options.paused)
+    cycle = _Cycle(line, options, report)
     try:
         # Waiting is no reason to keep others from syncing.
         if not options.wait or cycle.waited():
@@ -83,20 +88,17 @@ def sync_project(
     return report
 
 
+class _ActorChanged(Exception):
+    """The hub takes the caller for somebody else than before, who may read other things."""
+
+
 class _Cycle:
     """The state of one cycle. All but waiting happens inside the lock."""
 
-    def __init__(
-        self,
-        replica: Replica,
-        project_id: str,
-        transport: Transport,
-        options: Options,
-        report: Report,
-    ) -> None:
-        self._replica = replica
-        self._project_id = project_id
-        self._transport = transport
+    def __init__(self, line: Line, options: Options, report: Report) -> None:
+        self._line = line
+        self._replica = line.replica
+        self._project_id = line.project_id
         self._options = options
         self._report = report
 
@@ -106,22 +108,14 @@ class _Cycle:
         Raises:
             ContextError: the hub did not say.
         """
-        row, standing = self._row(), self._standing()
-        if standing.pending or row.epoch is None:
+        row = self._line.row()
+        if row.epoch is None or self._line.standing().pending:
             return True
-        request = PullRequest(
-            epoch=row.epoch,
-            after=row.cursor,
-            confirmed=row.confirmed,
-            limit=1,
-            wait=self._options.wait,
-            standing=standing,
-        )
         try:
-            page = self._transport.pull(self._project_id, self._caller(), request)
+            page = self._line.ask(row, limit=1, wait=self._options.wait)
         except (EpochChanged, CursorExpired):
             return True
-        quiet = page.epoch == row.epoch and page.up_to_date and not page.items
+        quiet = page.up_to_date and not page.items
         if quiet:
             self._tell()
         return not quiet
@@ -146,47 +140,48 @@ class _Cycle:
     def _round(self) -> bool:
         """Pulls, pushes and puts right; returns whether nothing is left to do."""
         try:
-            acked = self._pull()
-            return not self._push(acked)
-        except (ReplicaForked, OperationsMissing) as error:
+            return not self._push(self._pull())
+        except (ReplicaForked, OperationsMissing, Forbidden) as error:
+            # The hub refuses an identity that was another user's, and says so by naming it.
+            if isinstance(error, Forbidden) and "replica_id" not in error.extra:
+                raise
             self._count("forked", error)
             self._replica.renumber()
+        except (EpochChanged, CursorExpired) as error:
+            self._rebuild(error)
+        except _ActorChanged:
+            self._rebuild(EpochChanged("the hub takes this replica for somebody else's"))
         return False
 
     def _pull(self) -> int:
-        """Applies the log up to where it ended when this began.
-
-        Returns the number of the last operation that the hub holds of this replica.
+        """Reads the log to its end; returns the last operation that the hub holds of this replica.
 
         Raises:
             ReplicaForked: the hub holds operations under this identity that are not ours.
             EpochChanged, CursorExpired: the log cannot be read on from here.
+            _ActorChanged: what was read before may not be what this caller may read.
         """
-        goal: int | None = None
-        while True:
-            row = self._row()
-            page = self._ask(row)
-            goal = page.head if goal is None else goal
-            applied = self._replica.apply_page(self._project_id, page)
-            self._report.pulled += applied.events
-            if not applied.acked_known:
-                raise ReplicaForked
-            if page.up_to_date or page.next_after >= goal:
-                break
-        return page.acked.number
+        row = self._line.row()
+        page, known = self._line.pull(self._report, self._first(row))
+        if not known:
+            raise ReplicaForked
+        acked = page.acked.number
+        # A hub that was restored has forgotten what it had answered.
+        if acked < row.confirmed and self._replica.reopen(self._project_id, after=acked):
+            self._report.repaired.append("resent")
+        return acked
 
-    def _ask(self, row: ProjectRow) -> PulledPage:
-        request = PullRequest(
-            epoch=row.epoch,
-            after=row.cursor,
-            confirmed=row.confirmed,
-            standing=self._standing(),
-        )
-        page = self._transport.pull(self._project_id, self._caller(), request)
-        if row.epoch is not None and page.epoch != row.epoch:
-            raise EpochChanged
-        if not page.items and not page.up_to_date:
-            raise InvalidAnswer("the hub says that there is more of the log, and gives nothing")
+    def _first(self, row: ProjectRow) -> PulledPage | None:
+        if row.epoch is None:
+            return begin(
+                self._line,
+                self._report,
+                limits=self._options.limits,
+                snapshot_above=self._options.snapshot_above,
+            )
+        page = self._line.ask(row)
+        if page.actor != row.actor:
+            raise _ActorChanged
         return page
 
     def _push(self, acked: int) -> bool:
@@ -195,7 +190,7 @@ class _Cycle:
         Raises:
             ContextError: why the hub would not go on. The answers up to there are stored.
         """
-        row = self._row()
+        row = self._line.row()
         first = self._replica.journal(self._project_id, states=[Journal.PENDING], limit=1)
         if not first or first[0].number > row.last_number:
             return False
@@ -203,11 +198,11 @@ class _Cycle:
         for batch in batches(waiting):
             request = PushRequest(
                 epoch=row.epoch,
-                confirmed=self._row().confirmed,
+                confirmed=self._line.row().confirmed,
                 operations=batch,
-                standing=self._standing(),
+                standing=self._line.standing(),
             )
-            answer = self._transport.push(self._project_id, self._caller(), request)
+            answer = self._line.transport.push(self._project_id, self._line.caller(), request)
             self._take(batch, answer)
         return True
 
@@ -244,6 +239,16 @@ class _Cycle:
                 yield row.wire
             after = rows[-1].number
 
+    def _rebuild(self, error: ContextError) -> None:
+        """Reads the log again from its beginning; the journal and what is shown stay."""
+        self._count("rebuilt", error)
+        rebuild(
+            self._line,
+            self._report,
+            limits=self._options.limits,
+            snapshot_above=self._options.snapshot_above,
+        )
+
     def _count(self, what: str, error: ContextError) -> None:
         """Notes a repair; raises ``error`` where the same one was of no use too often."""
         if self._report.repaired.count(what) >= MAX_REPAIRS:
@@ -252,23 +257,8 @@ class _Cycle:
 
     def _tell(self) -> None:
         """Writes how things stand now into the report."""
-        row, counts = self._row(), self._replica.counts(self._project_id)
+        row, counts = self._line.row(), self._replica.counts(self._project_id)
         self._report.pending = counts.pending
         self._report.conflicts = counts.conflicts
         self._report.rejected = counts.rejected
         self._report.behind = max(0, row.head - row.cursor)
-
-    def _row(self) -> ProjectRow:
-        return self._replica.project(self._project_id)
-
-    def _caller(self) -> Caller:
-        return Caller(self._replica.replica_id, self._options.name, self._options.agent)
-
-    def _standing(self) -> Standing:
-        counts = self._replica.counts(self._project_id)
-        return Standing(
-            pending=counts.pending,
-            conflicts=counts.conflicts,
-            rejected=counts.rejected,
-            paused=self._options.paused,
-        )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from memory_core.errors import ContextError
+from sync_agent.exchange import ModelName, ProjectName
 from sync_agent.sync.transport import Wire
 
 if TYPE_CHECKING:
@@ -29,14 +30,17 @@ class State(StrEnum):
 class Report:
     """One cycle of one project.
 
-    ``pulled`` counts events, ``outcomes`` the answers to operations. ``behind`` is how many events
+    ``pulled`` counts events, ``records`` what came as a snapshot, ``outcomes`` the answers to
+    operations. ``behind`` is how many events
     of the hub are not here yet. ``repaired`` names what had to be put right on the way
-    (``forked``, ``resent``, ``rebuilt`` …).
+    (``forked``, ``resent``, ``rebuilt``). ``model`` and ``shared`` are what the hub said of its
+    vectors and of the team's own project.
     """
 
     project_id: str
     state: State = State.SYNCED
     pulled: int = 0
+    records: int = 0
     pushed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     vectors: int = 0
@@ -50,6 +54,8 @@ class Report:
     wire: Wire = field(default_factory=Wire)
     seconds: float = 0.0
     problem: ContextError | None = None
+    model: ModelName | None = None
+    shared: ProjectName | None = None
 
     @property
     def retry_after(self) -> float | None:
@@ -60,7 +66,7 @@ class Report:
     @property
     def progressed(self) -> bool:
         """Says whether anything moved in either direction."""
-        return bool(self.pulled or self.outcomes)
+        return bool(self.pulled or self.records or self.outcomes)
 
     def document(self) -> Document:
         """Returns the report as JSON."""
@@ -68,6 +74,7 @@ class Report:
             "project_id": self.project_id,
             "state": self.state.value,
             "pulled": self.pulled,
+            "records": self.records,
             "pushed": self.pushed,
             "outcomes": {name: self.outcomes[name] for name in sorted(self.outcomes)},
             "vectors": self.vectors,

@@ -24,7 +24,10 @@ async def check_owner(
     """
     actor = known.actor if known is not None else await replicas.actor_of(replica_id)
     if actor not in {None, caller.actor}:
-        raise Forbidden("this replica belongs to somebody else; a copy needs an id of its own")
+        raise Forbidden(
+            "this replica belongs to somebody else; a copy needs an id of its own",
+            replica_id=replica_id,
+        )
 
 
 async def greet_if_due(

@@ -1,0 +1,62 @@
+"""A file beside the replica's own, in which one project begins anew."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from memory_core.errors import StorageFull, Unavailable
+from sync_agent.replica.care import set_identity
+from sync_agent.replica.file import lock_path, locked
+from sync_agent.replica.schema import beside, open_file, translated
+from sync_agent.replica.store import Replica
+
+_SUFFIX = ".rebuilt"
+
+
+@contextmanager
+def copy_beside(path: Path) -> Iterator[Replica]:
+    """Yields a copy of the replica at ``path`` under the same identity.
+
+    `swap` may put it in the place of the first; what is left of it in the end is removed.
+
+    Raises:
+        StorageFull, Unavailable: there is no room for a second file.
+    """
+    fresh = path.with_name(path.name + _SUFFIX)
+    _remove(fresh)
+    try:
+        _copy(path, fresh)
+        with Replica.open(fresh) as replica:
+            yield replica
+    finally:
+        _remove(fresh)
+
+
+def _copy(path: Path, fresh: Path) -> None:
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise Unavailable(f"{fresh} cannot be made: {error.strerror}") from error
+    with (
+        locked(path, exclusive=False),
+        translated(path),
+        closing(open_file(path)) as source,
+        closing(sqlite3.connect(fresh, isolation_level=None)) as target,
+    ):
+        try:
+            source.backup(target)
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise StorageFull(f"no space is left for {fresh}") from error
+            raise
+        name = target.execute("SELECT value FROM meta WHERE name = 'replica_id'").fetchone()
+        set_identity(target, fresh, str(name[0]))
+
+
+def _remove(path: Path) -> None:
+    for each in (path, *beside(path), lock_path(path)):
+        each.unlink(missing_ok=True)
