@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 _ROWS = 4096
-_AT_ONCE = 1024
+_AT_ONCE = 2048
 _LEVELS = 127
 
 
