@@ -143,6 +143,7 @@ def bodies_about(project: str, session: str) -> dict[tuple[str, str], Any]:
         ("POST", "/conflicts/{conflict_id}/resolve"): {"resolution": "pushed"},
         ("POST", "/projects/{project_id}/sync/digests"): {"ranges": [[1, 2]]},
         ("POST", "/projects/{project_id}/sync/events"): {"seqs": [1, 2]},
+        ("POST", "/projects/{project_id}/sync/vectors"): {"hashes": ["0" * 32]},
         ("POST", "/projects/{project_id}/sync/push"): {
             "protocol": 1, "replica": {"id": uuid7()}, "operations": [],
         },

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_core.errors import InvalidInput
+from memory_core.recall.prepare import content_hash
 from memory_core.recall.vectors import VectorBlocks
-from memory_core.sync.vectors import VectorBatch, pack, unpack
+from memory_core.sync.vectors import HASH_BYTES, VectorBatch, pack, unpack
 
 DIMENSION = 384
 
@@ -18,7 +19,7 @@ def batch(count: int, seed: int) -> VectorBatch:
     generator = np.random.default_rng(seed)
     vectors = generator.normal(size=(count, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    rows = [(generator.bytes(32).hex(), vector) for vector in vectors]
+    rows = [(generator.bytes(HASH_BYTES).hex(), vector) for vector in vectors]
     return VectorBatch("a model/ü", DIMENSION, rows)
 
 
@@ -42,7 +43,7 @@ def test_received_vectors_score_exactly_as_those_sent(count: int, seed: int) -> 
 
 def test_none_and_zero_vectors_travel() -> None:
     assert unpack(pack(VectorBatch("m", DIMENSION, []))).rows == []
-    zero = VectorBatch("m", 3, [("00" * 32, np.zeros(3, dtype=np.float32))])
+    zero = VectorBatch("m", 3, [("00" * HASH_BYTES, np.zeros(3, dtype=np.float32))])
     assert not unpack(pack(zero)).rows[0][1].any()
 
 
@@ -57,3 +58,7 @@ def test_a_cut_batch_is_refused(cut: int) -> None:
     whole = pack(batch(3, 1))
     with pytest.raises(InvalidInput):
         unpack(whole[: cut % len(whole)])
+
+
+def test_texts_are_known_by_the_hash_of_the_index() -> None:
+    assert len(content_hash("a text")) == HASH_BYTES

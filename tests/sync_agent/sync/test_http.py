@@ -15,7 +15,7 @@ import pytest
 
 from memory_core.errors import EpochChanged, OperationsMissing, ReplicaForked
 from memory_core.ids import uuid7
-from memory_core.sync.vectors import VectorBatch, pack
+from memory_core.sync.vectors import HASH_BYTES, VectorBatch, pack
 from sync_agent.channel import Channel, Retry
 from sync_agent.errors import BrokenAnswer, InvalidAnswer
 from sync_agent.exchange import PullRequest, PushRequest, SnapshotRequest, Standing
@@ -32,6 +32,8 @@ from tests.sync_agent.sync.samples import (
     snapshot_body,
     wire_events,
 )
+
+HASH = bytes(HASH_BYTES).hex()
 
 
 class Server:
@@ -150,21 +152,21 @@ def test_a_snapshot_is_asked_for_within_limits() -> None:
 
 def test_vectors_come_as_bytes() -> None:
     vector = np.linspace(-1, 1, 8, dtype=np.float32)
-    server = Server(pack(VectorBatch("minilm", 8, [(ZERO, vector)])))
+    server = Server(pack(VectorBatch("minilm", 8, [(HASH, vector)])))
     with hub(server) as transport:
-        batch = transport.vectors(PROJECT, [ZERO])
+        batch = transport.vectors(PROJECT, [HASH])
         assert transport.wire.requests == 1
     assert batch is not None
-    assert (batch.model, batch.dimension, batch.rows[0][0]) == ("minilm", 8, ZERO)
+    assert (batch.model, batch.dimension, batch.rows[0][0]) == ("minilm", 8, HASH)
     assert np.abs(batch.rows[0][1] - vector).max() < 0.005
-    assert server.json == {"hashes": [ZERO]}
+    assert server.json == {"hashes": [HASH]}
 
 
 def test_no_vectors_are_none_and_others_are_refused() -> None:
     with hub(Server(b"")) as transport:
-        assert transport.vectors(PROJECT, [ZERO]) is None
+        assert transport.vectors(PROJECT, [HASH]) is None
     with hub(Server(b"MCV1 but no more")) as transport, pytest.raises(InvalidAnswer):
-        transport.vectors(PROJECT, [ZERO])
+        transport.vectors(PROJECT, [HASH])
 
 
 def test_vectors_that_are_cut_off_are_refused() -> None:
@@ -175,7 +177,7 @@ def test_vectors_that_are_cut_off_are_refused() -> None:
     with serving(cut) as url:
         transport = HttpTransport(Channel(parse_url(url), None, retry=Retry(budget=0.0)))
         with pytest.raises(BrokenAnswer):
-            transport.vectors(PROJECT, [ZERO])
+            transport.vectors(PROJECT, [HASH])
         transport.close()
 
 

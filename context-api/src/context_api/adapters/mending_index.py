@@ -18,6 +18,7 @@ from memory_core.local_index import LocalIndex
 from memory_core.recall.ports import IndexRecord, Progress
 from memory_core.recall.view import ProjectView
 from memory_core.records import Ref
+from memory_core.sync.vectors import VectorBatch
 
 _BESIDE = ("-wal", "-shm")
 
@@ -123,6 +124,12 @@ class MendingIndex:
     def progress(self, project_id: str) -> Progress:
         """Returns how far a project is indexed."""
         return self._run(lambda index: index.progress(project_id))
+
+    def vectors_of(
+        self, project_id: str, hashes: Sequence[str], *, asker: str | None = None
+    ) -> VectorBatch | None:
+        """Returns the vectors of texts by their hashes, as `LocalIndex` does."""
+        return self._run(lambda index: index.vectors_of(project_id, hashes, asker=asker))
 
     def read(self, project_ids: Sequence[str]) -> MendingReading:
         """Begins to read several projects."""

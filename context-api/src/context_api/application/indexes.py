@@ -16,6 +16,7 @@ from memory_core.embedding.port import Embedder
 from memory_core.errors import ContextError
 from memory_core.recall.ports import DenseIndex, IndexRecord, LexicalIndex, Progress
 from memory_core.records import Document, Ref
+from memory_core.sync.vectors import VectorBatch
 
 INSTALL_MODEL = "memctx model install"
 ASK_DOCTOR = "memctx doctor"
@@ -59,6 +60,14 @@ class IndexStore(LexicalIndex, DenseIndex, Protocol):
 
     def read(self, project_ids: Sequence[str]) -> IndexReading:
         """Begins to read several projects: what was applied before the call is in their views."""
+
+    def vectors_of(
+        self, project_id: str, hashes: Sequence[str], *, asker: str | None = None
+    ) -> VectorBatch | None:
+        """Returns the vectors of texts of a project by their hashes (hex), those that there are.
+
+        Texts of somebody else's PRIVATE records are left out. None where there is no model.
+        """
 
 
 class VectorQueue(Protocol):

@@ -34,6 +34,7 @@ _BELOW_API: Mapping[tuple[str, str], Scope] = {
     ("GET", "/projects/{project_id}/sync/snapshot"): READ,
     ("POST", "/projects/{project_id}/sync/digests"): READ,
     ("POST", "/projects/{project_id}/sync/events"): READ,
+    ("POST", "/projects/{project_id}/sync/vectors"): READ,
     ("POST", "/sessions"): WRITE,
     ("GET", "/sessions"): READ,
     ("GET", "/sessions/{session_id}"): READ,

@@ -13,6 +13,7 @@ from context_api.application.sync.snapshot import SnapshotRequest
 from memory_core.fields import Id, Input, Line, Time
 from memory_core.requests import Position
 from memory_core.sync.protocol import (
+    MAX_HASHES,
     MAX_OPERATIONS,
     MAX_PULL,
     MAX_RANGES,
@@ -151,3 +152,12 @@ class EventsBody(Input):
     """Positions in a log."""
 
     seqs: Annotated[list[Seq], Field(max_length=MAX_SEQS)]
+
+
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class VectorsBody(Input):
+    """Hashes of the texts whose vectors are wanted."""
+
+    hashes: Annotated[list[Hash], Field(max_length=MAX_HASHES)]

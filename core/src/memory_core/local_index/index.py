@@ -21,6 +21,7 @@ from memory_core.local_index.reading import (
     read_model,
     read_project,
     read_setting,
+    read_vectors,
     refresh,
 )
 from memory_core.local_index.schema import DEAD, WAITING, open_reader, open_writer, translated
@@ -38,6 +39,7 @@ from memory_core.recall.stored import DEAD_SHARE
 from memory_core.recall.vectors import VectorBlocks
 from memory_core.recall.view import ProjectView
 from memory_core.records import Kind, Ref
+from memory_core.sync.vectors import VectorBatch
 
 MEMORY_BYTES = 512 << 20
 
@@ -165,6 +167,16 @@ class LocalIndex:
         with self._reading() as connection:
             row = read_model(connection)
         return None if row is None else (row.name, row.dimension)
+
+    def vectors_of(
+        self, project_id: str, hashes: Sequence[str], *, asker: str | None = None
+    ) -> VectorBatch | None:
+        """Returns the vectors of texts of a project by their hashes (hex), those that there are.
+
+        Texts of somebody else's PRIVATE records are left out. None before the first vector.
+        """
+        with self._reading() as connection:
+            return read_vectors(connection, project_id, hashes, asker)
 
     # Writing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from memory_core.local_index.schema import EMBEDDED
 from memory_core.recall.building import ViewBuilder
 from memory_core.recall.stored import Row, chunk_rows, unit_row, vector_rows
 from memory_core.recall.vectors import VectorBlocks
+from memory_core.sync.vectors import VectorBatch
 
 _BATCH = 2_048
 
@@ -29,6 +30,12 @@ FROM chunks WHERE project = ? AND revision > ? AND number > ? ORDER BY number
 _VECTORS = """
 SELECT c.number, v.vector FROM chunks c JOIN vectors v ON v.number = c.vector
 WHERE c.project = ? AND c.revision > ? AND c.state = ? ORDER BY c.number
+"""
+_VECTORS_OF = """
+SELECT DISTINCT c.hash, v.vector FROM chunks c
+JOIN units u ON u.number = c.unit AND u.alive
+JOIN vectors v ON v.number = c.vector AND v.model = ?
+WHERE c.project = ? AND c.state = ? AND c.hash = ? AND (u.owner_id IS NULL OR u.owner_id IS ?)
 """
 
 
@@ -65,6 +72,28 @@ def read_model(connection: sqlite3.Connection) -> ModelRow | None:
         " WHERE s.name = 'model'"
     ).fetchone()
     return None if row is None else ModelRow(*row)
+
+
+def read_vectors(
+    connection: sqlite3.Connection, project_id: str, hashes: Sequence[str], asker: str | None
+) -> VectorBatch | None:
+    """Returns the vectors of those texts of a project that ``asker`` may see and that have one.
+
+    None if there is no model yet.
+    """
+    model, project = read_model(connection), read_project(connection, project_id)
+    if model is None:
+        return None
+    found: list[tuple[str, bytes]] = []
+    if project is not None:
+        for hashed in dict.fromkeys(hashes):
+            asked = (model.number, project.number, EMBEDDED, bytes.fromhex(hashed), asker)
+            row = connection.execute(_VECTORS_OF, asked).fetchone()
+            if row is not None:
+                found.append((hashed, row[1]))
+    vectors = vector_rows([blob for _, blob in found], model.dimension)
+    rows = [(hashed, vector) for (hashed, _), vector in zip(found, vectors, strict=True)]
+    return VectorBatch(model.name, model.dimension, rows)
 
 
 def read_setting(connection: sqlite3.Connection, name: str) -> int | None:

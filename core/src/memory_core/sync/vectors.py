@@ -4,7 +4,7 @@ Recall holds vectors in the same 8 bits (`memory_core.recall.vectors`), so a rep
 received them scores exactly as the hub does, for a quarter of the bytes of float32.
 
 Layout, little-endian: ``MCV1``, u16 length of the model's name, the name in UTF-8, u16
-dimension, u32 count, then per vector the 32-byte hash of its text, f32 scale, and dimension
+dimension, u32 count, then per vector the 16-byte hash of its text, f32 scale, and dimension
 signed bytes; the vector is scale * bytes.
 """
 
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from memory_core.errors import InvalidInput
 
 _MAGIC = b"MCV1"
-_HASH_BYTES = 32
+HASH_BYTES = 16
+"""Of the hash by which an index knows a text (`memory_core.recall.prepare.content_hash`)."""
+
 _LEVELS = 127
 
 
@@ -65,7 +67,7 @@ def unpack(data: bytes) -> VectorBatch:
     except (struct.error, ValueError) as error:
         raise InvalidInput("these are no vectors") from error
     start = 6 + length + 6
-    row = np.dtype([("hash", f"V{_HASH_BYTES}"), ("step", "<f4"), ("levels", "i1", (dimension,))])
+    row = np.dtype([("hash", f"V{HASH_BYTES}"), ("step", "<f4"), ("levels", "i1", (dimension,))])
     if len(data) - start != count * row.itemsize:
         raise InvalidInput("vectors are cut off, or more than they say")
     table = np.frombuffer(data, dtype=row, count=count, offset=start)

@@ -20,8 +20,10 @@ from context_api.application.vectors import VectorIndex
 from memory_core.errors import InvalidInput, Unavailable
 from memory_core.recall.dense import exact_similarities
 from memory_core.recall.ports import IndexRecord, Progress
+from memory_core.recall.stored import vector_rows
 from memory_core.recall.view import ProjectView
 from memory_core.records import Ref
+from memory_core.sync.vectors import VectorBatch
 
 # What is being indexed anew will soon need the vectors that now seem needless.
 _BEHIND: LiteralString = """
@@ -37,6 +39,16 @@ _OTHER_MODELS: LiteralString = """
 DELETE FROM chunk_vectors v WHERE v.tenant_id = %s AND NOT EXISTS (
     SELECT 1 FROM index_generations g WHERE g.tenant_id = v.tenant_id AND g.model = v.model
     AND g.dimension = v.dimension)
+"""
+_VECTORS_OF: LiteralString = """
+SELECT DISTINCT ON (c.hash) c.hash, v.vector FROM chunks c
+JOIN index_units u ON u.tenant_id = c.tenant_id AND u.project_id = c.project_id
+    AND u.number = c.unit AND u.alive
+JOIN chunk_vectors v ON v.tenant_id = c.tenant_id AND v.hash = c.hash AND v.model = %s
+    AND v.dimension = %s
+WHERE c.tenant_id = %s AND c.project_id = %s AND c.hash = ANY(%s::bytea[])
+AND (u.owner_id IS NULL OR u.owner_id = %s)
+ORDER BY c.hash
 """
 
 
@@ -145,6 +157,29 @@ class SqlIndexStore:
             Busy, Unavailable: the database does not answer.
         """
         return self._indexes.counter.reached(self._tenant_id, [project_id])[0].progress
+
+    def vectors_of(
+        self, project_id: str, hashes: Sequence[str], *, asker: str | None = None
+    ) -> VectorBatch | None:
+        """Returns the vectors of texts of a project by their hashes (hex), those that there are.
+
+        Texts of somebody else's PRIVATE records are left out. None where there is no model.
+
+        Raises:
+            Busy, Unavailable: the database does not answer.
+        """
+        model = self._indexes.model.current
+        if model is None:
+            return None
+        wanted = [bytes.fromhex(hashed) for hashed in hashes]
+        found = self._indexes.database.ask(
+            self._tenant_id,
+            _VECTORS_OF,
+            (model.name, model.dimension, self._tenant_id, project_id, wanted, asker),
+        )
+        vectors = vector_rows([bytes(blob) for _, blob in found], model.dimension)
+        rows = [(bytes(hashed).hex(), v) for (hashed, _), v in zip(found, vectors, strict=True)]
+        return VectorBatch(model.name, model.dimension, rows)
 
     def read(self, project_ids: Sequence[str]) -> SqlReading:
         """Begins to read several projects: what was applied before the call is in their views.

@@ -11,17 +11,24 @@ from starlette.responses import Response
 from context_api.application.authenticate import authenticate
 from context_api.application.sync import pull as pulling
 from context_api.application.sync import push as pushing
-from context_api.application.sync import ranges, snapshot
+from context_api.application.sync import ranges, snapshot, vectors
 from context_api.domain.caller import Caller
 from context_api.http import sync_reports as reports
 from context_api.http.access import API
-from context_api.http.answers import Json, answer
+from context_api.http.answers import Json, answer, empty
 from context_api.http.auth import token_of
 from context_api.http.dto import Asking, PathId
 from context_api.http.packed import packed
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
-from context_api.http.sync_dto import DigestsBody, EventsBody, PullQuery, PushBody, SnapshotQuery
+from context_api.http.sync_dto import (
+    DigestsBody,
+    EventsBody,
+    PullQuery,
+    PushBody,
+    SnapshotQuery,
+    VectorsBody,
+)
 from memory_core.errors import (
     CursorExpired,
     EpochChanged,
@@ -31,6 +38,8 @@ from memory_core.errors import (
     ReplicaForked,
     UpgradeRequired,
 )
+
+BYTES = "application/octet-stream"
 
 router = APIRouter(prefix=f"{API}/projects", tags=["sync"], route_class=HubRoute)
 
@@ -108,3 +117,22 @@ async def read_events(
     """Read single events of the log, to mend a copy of it."""
     found = await ranges.events(ask.services, ask.caller, project_id, body.seqs)
     return await packed(request, found)
+
+
+@router.post(
+    "/{project_id}/sync/vectors",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The vectors that there are, in 8 bits with a scale each, by the hash"
+            " of their text (`memory_core.sync.vectors`).",
+            "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        204: {"description": "The hub has no model."},
+        **refuses(ProjectNotFound),
+    },
+)
+async def read_vectors(ask: Asking, project_id: PathId, body: VectorsBody) -> Response:
+    """Read the vectors of texts, so that a replica need not make them."""
+    found = await vectors.vectors(ask.services, ask.caller, project_id, body.hashes)
+    return empty() if found is None else Response(found, media_type=BYTES)

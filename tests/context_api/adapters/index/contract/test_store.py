@@ -8,6 +8,7 @@ import pytest
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.errors import InvalidInput, Unavailable
 from memory_core.recall.ports import Progress
+from memory_core.recall.prepare import embedded_texts
 from memory_core.records import Kind, Ref
 from tests.context_api.adapters.index.contract.stores import Held
 from tests.memory_core.recall.records import IN_8_BITS, PROJECT, identity, record
@@ -146,3 +147,46 @@ def test_texts_that_no_database_stores_are_indexed(held: Held) -> None:
     odd = record("a", "parser \ud800 \0 tabs", author="Zo\0e \udfff", role="user")
     held.store.apply(PROJECT, 1, [odd], [], after_seq=0)
     assert held.store.view(PROJECT).live == 1
+
+
+def test_vectors_are_handed_out_by_the_hash_of_their_text(held: Held) -> None:
+    records = {
+        name: record(name, f"text of {name}", position=place, owner_id=owner)
+        for place, (name, owner) in enumerate([("a", None), ("b", "ada"), ("c", None)])
+    }
+    hashes = {name: [hashed.hex() for hashed in embedded_texts(r)] for name, r in records.items()}
+    wanted = [hashed for found in hashes.values() for hashed in found]
+    held.store.apply(PROJECT, 1, [*records.values()], [], after_seq=0)
+    embedder = HashingEmbedder(dimension=16)
+    held.use(embedder)
+    held.embed(records, embedder, 100)
+    gone = [Ref(Kind.MESSAGE, identity("c"))]
+    held.store.apply(
+        PROJECT,
+        held.store.progress(PROJECT).lexical_seq + 1,
+        [],
+        gone,
+        after_seq=held.store.progress(PROJECT).lexical_seq,
+    )
+    for asker, names in (("ada", "ab"), ("grace", "a"), (None, "a")):
+        found = held.store.vectors_of(PROJECT, [*wanted, "0" * 32], asker=asker)
+        assert found is not None
+        assert (found.model, found.dimension) == (embedder.model, 16)
+        expected = {hashed for name in names for hashed in hashes[name]}
+        assert {hashed for hashed, _ in found.rows} == expected
+    texts = embedded_texts(records["a"])
+    found = held.store.vectors_of(PROJECT, hashes["a"])
+    assert found is not None
+    for hashed, vector in found.rows:
+        np.testing.assert_allclose(
+            vector, embedder.embed([texts[bytes.fromhex(hashed)]])[0], atol=1e-6
+        )
+    for project in (OTHER_PROJECT, PROJECT):
+        nothing = held.store.vectors_of(project, ["0" * 32])
+        assert nothing is not None
+        assert list(nothing.rows) == []
+
+
+def test_without_a_model_there_are_no_vectors(held: Held) -> None:
+    held.store.apply(PROJECT, 1, [record("a", "parser")], [], after_seq=0)
+    assert held.store.vectors_of(PROJECT, ["0" * 32]) is None
