@@ -98,6 +98,8 @@ def salvage(path: Path) -> Salvage:
         if not copy.is_file() or copy.stat().st_size == 0:
             return Salvage(replica_id=None, projects=(), rows=(), unreadable=0)
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            # So SQLite reads a file that is shorter than it says, as far as it goes.
+            connection.execute("PRAGMA writable_schema = ON")
             return _salvaged(connection)
 
 

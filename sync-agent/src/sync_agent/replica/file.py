@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory_core.errors import Busy, Unavailable
+from sync_agent.errors import ReplicaReadOnly
 from sync_agent.replica.failpoints import reached
-from sync_agent.replica.schema import BUSY_SECONDS, open_file, translated
+from sync_agent.replica.schema import BUSY_SECONDS, check_header, open_file, translated
 
 _POLL_SECONDS = 0.02
 
@@ -31,12 +32,14 @@ def locked(path: Path, *, exclusive: bool, wait: float = BUSY_SECONDS) -> Iterat
 
     Raises:
         Busy: others held it for all of ``wait`` seconds.
-        Unavailable: the lock file cannot be made.
+        ReplicaReadOnly: the lock file cannot be made.
     """
     try:
         handle = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Unavailable(f"{lock_path(path)} cannot be used: {error.strerror}") from error
+        raise ReplicaReadOnly(
+            f"{path.parent} must be writable to use the replica in it: {error.strerror}"
+        ) from error
     try:
         end = time.monotonic() + wait
         mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
@@ -66,6 +69,7 @@ class ReplicaFile:
         self._open()
 
     def _open(self) -> None:
+        check_header(self.path)
         with locked(self.path, exclusive=False):
             self._connection = open_file(self.path)
             self._inode = _inode(self.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -186,4 +187,5 @@ class Replica(ReplicaCare):
 
 def _remove(path: Path) -> None:
     for each in (path, *beside(path)):
-        each.unlink(missing_ok=True)
+        with suppress(OSError):
+            each.unlink(missing_ok=True)
