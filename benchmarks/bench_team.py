@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,24 +139,49 @@ def writes(client: httpx.Client, count: int) -> dict[str, Any]:
     return spread([post(client, "/sessions", body)[0] for body in bodies])
 
 
-def family(pids: Sequence[int]) -> list[psutil.Process]:
-    """Returns processes with all their children."""
-    found = []
-    for pid in pids:
-        process = psutil.Process(pid)
-        found += [process, *process.children(recursive=True)]
+def parts(stack: Stack) -> dict[str, list[psutil.Process]]:
+    """Returns the processes of each part of a stack, with all their children."""
+    servers = stack.servers
+    owners = {
+        "postgres": [servers.postgres],
+        "redis": [servers.redis],
+        "chroma": [servers.chroma],
+        "api": stack.apis,
+        "worker": stack.workers,
+    }
+    found: dict[str, list[psutil.Process]] = {}
+    for name, running in owners.items():
+        roots = [psutil.Process(one.process.pid) for one in running if one.process is not None]
+        found[name] = [each for root in roots for each in (root, *root.children(recursive=True))]
     return found
 
 
-def idle_share(stack: Stack, seconds: float = 10.0) -> float:
-    """Returns which share of a core the whole stack takes while nobody asks anything."""
-    servers = (stack.servers.postgres, stack.servers.redis, stack.servers.chroma)
-    owners = [*servers, *stack.apis, *stack.workers]
-    pids = [each.process.pid for each in owners if each.process is not None]
-    before = {p.pid: sum(p.cpu_times()[:2]) for p in family(pids)}
+def processor_s(stack: Stack) -> dict[str, float]:
+    """Returns the processor seconds of each part so far, of children that have ended too."""
+    found = {}
+    for name, running in parts(stack).items():
+        found[name] = 0.0
+        for process in running:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found[name] += sum(process.cpu_times()[:4])
+    return found
+
+
+def shared(
+    before: Mapping[str, float], after: Mapping[str, float], seconds: float
+) -> dict[str, float]:
+    """Returns which share of a core each part took, and all of them together."""
+    shares = {name: (at - before[name]) / seconds for name, at in after.items()}
+    shown = {name: round(share, 4) for name, share in shares.items()}
+    return {**shown, "all": round(sum(shares.values()), 4)}
+
+
+def idle_shares(stack: Stack, seconds: float = 30.0) -> dict[str, Any]:
+    """Returns which share of a core each part takes while nobody asks anything, and all do."""
+    before = processor_s(stack)
     time.sleep(seconds)
-    after = {p.pid: sum(p.cpu_times()[:2]) for p in family(pids)}
-    return sum(value - before.get(pid, 0.0) for pid, value in after.items()) / seconds
+    shares = shared(before, processor_s(stack), seconds)
+    return {"processes": len(stack.apis), "seconds": seconds, **shares}
 
 
 def rss_mb(hub: Hub) -> int:
@@ -194,7 +220,10 @@ def crowded(
             stack.start("api")
         for name, load in LOADS.items():
             asking = many(stack.apis, load, stock, clients=CLIENTS, seconds=arguments.seconds)
-            found[name].append({"processes": processes, **asyncio.run(asking)})
+            before, began = processor_s(stack), time.perf_counter()
+            asked = asyncio.run(asking)
+            shares = shared(before, processor_s(stack), time.perf_counter() - began)
+            found[name].append({"processes": processes, **asked, "shares": shares})
             print(json.dumps({name: found[name][-1]}), flush=True)
             with connected(stack.api) as client:
                 settled(client)
@@ -207,7 +236,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         with connected(stack.api) as client:
             filled, facts = fill(client, arguments.chunks)
             questions = questions_about(Corpus(9), filled.messages)
-            found = {
+            found: dict[str, Any] = {
                 "targets": TARGETS,
                 "filled": facts,
                 "floors": asyncio.run(floors(stack, filled.sessions)),
@@ -217,12 +246,16 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
                 "embedding": embedding(questions),
             }
             settled(client)
-            print(json.dumps(found), flush=True)
+        # As `docker-compose up` starts it: one API process, one worker.
+        found["idle"] = [idle_shares(stack)]
+        print(json.dumps(found), flush=True)
         asked = [next(questions) for _ in range(2_000)]
         stock = Stock(asked, some_sessions(22, 50), filled.sessions, filled.checkpoints)
         loads = crowded(stack, stock, arguments)
         found |= {"seconds": arguments.seconds, "many": loads}
-        return {**found, "idle_cpu_share": round(idle_share(stack), 4)}
+        if len(stack.apis) > 1:
+            found["idle"].append(idle_shares(stack))
+        return found
 
 
 def main() -> None:

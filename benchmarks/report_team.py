@@ -26,6 +26,10 @@ each does other things for five seconds, on the average, before it asks again; t
 never stop. Its requests a second are counted over the last pauses too.
 """
 KINDS = ("search", "context", "read", "write")
+PARTS = {
+    "api": "API", "worker": "worker", "postgres": "PostgreSQL", "chroma": "Chroma",
+    "redis": "Redis",
+}  # fmt: skip
 LEFT, WIDTH, STEP = 292.0, 360.0, 30.0
 
 
@@ -68,17 +72,40 @@ def section(result: Result) -> Iterator[str]:
             ([run["processes"], *_run(run, kinds)] for run in runs),
         )
         yield ""
-    filled, idle = figures["filled"], f"{figures['idle_cpu_share']:.1%} of a core"
+        yield from _costs(name, runs)
+    filled = figures["filled"]
     yield table(
         ["the hub", ""],
         [
             ["messages stored a second while filling", f"{filled['stored_per_s']:,}"],
             ["chunks stored and indexed a second", f"{filled['indexed_per_s']:,}"],
             ["RSS of the API process", f"{figures['api_rss_mb']} MB"],
-            ["CPU of all processes and servers at rest", idle],
+            *([_at_rest(run), _shares(run)] for run in figures.get("idle", ())),
         ],
     )
     yield "\n" + command(result)
+
+
+def _costs(name: str, runs: Sequence[Result]) -> Iterator[str]:
+    """Yields which share of a core each part took under a load, where that was measured."""
+    found = [(run["processes"], run["shares"]) for run in runs if "shares" in run]
+    if found:
+        heads = [f"{name}: API processes", *PARTS.values(), "all, of a core"]
+        rows = (
+            [count, *(f"{shares[part]:.0%}" for part in (*PARTS, "all"))] for count, shares in found
+        )
+        yield table(heads, rows)
+        yield ""
+
+
+def _at_rest(run: Result) -> str:
+    processes = run["processes"]
+    return f"processor at rest, {processes} API process{'es' if processes > 1 else ''}, one worker"
+
+
+def _shares(run: Result) -> str:
+    shown = ", ".join(f"{PARTS[name]} {run[name]:.2%}" for name in PARTS)
+    return f"{run['all']:.1%} of a core: {shown}"
 
 
 def _alone(figures: Result) -> Iterator[Sequence[Any]]:
@@ -123,8 +150,9 @@ def goals(figures: Result) -> Iterator[Sequence[object]]:
         yield title, f"< {goal} ms, none", shown, value < goal and not failures
     value, goal = figures["api_rss_mb"], targets["api_rss_mb"]
     yield "team's hub, RSS of the API process", f"≤ {goal} MB", f"{value} MB", value <= goal
-    value, goal = figures["idle_cpu_share"], targets["idle_cpu_share"]
-    yield "team's hub, CPU at rest", f"≤ {goal:.0%} of a core", f"{value:.1%}", value <= goal
+    for run in figures.get("idle", ())[:1]:
+        value, goal = run["all"], targets["idle_cpu_share"]
+        yield "team's hub at rest", f"≤ {goal:.0%} of a core", f"{value:.1%}", value <= goal
 
 
 def chart(theme: Theme, figures: Result) -> Picture:
