@@ -34,9 +34,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "patterns": Entry("patterns:patterns", "List, show, add, edit and rate patterns."),
         "projects": Entry("projects:projects", "List, show, add and rename projects."),
         "tags": Entry("listing:tags", "List the tags in use."),
-        "conflicts": Entry("listing:conflicts", "List fields of which two values are kept."),
+        "conflicts": Entry("conflicts:conflicts", "List and resolve fields with two values."),
     },
     "This repository": {
+        "sync": Entry("sync:sync", "Push what was written here and pull what is new."),
+        "agent": Entry("agent:agent", "Keep replicas in step with their hubs, by itself."),
+        "rejected": Entry("rejected:rejected", "List and mend what the hub refused."),
         "remote": Entry("remote:remote", "Name the hub that this repository's memory goes to."),
     },
     "Hub": {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MAX_FILE = 1024 * 1024
+_MAX_DEPTH = 8
 _SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _VALUE_ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
@@ -40,6 +41,27 @@ def find_repository(folder: Path) -> Repository | None:
             superproject=_superproject(root, git_dir),
         )
     return None
+
+
+def submodules(root: Path) -> list[Path]:
+    """Returns the roots of the submodules that are checked out below a repository, nested too."""
+    found: list[Path] = []
+    _collect_submodules(root.resolve(), found, _MAX_DEPTH)
+    return found
+
+
+def _collect_submodules(root: Path, found: list[Path], depth: int) -> None:
+    for name in sorted(_submodule_paths(root / ".gitmodules")):
+        try:
+            place = (root / name).resolve()
+        except (OSError, ValueError, RuntimeError):
+            continue
+        # A repository's own file must not lead out of it.
+        if root not in place.parents or place in found or _git_dir(place) is None:
+            continue
+        found.append(place)
+        if depth:
+            _collect_submodules(place, found, depth - 1)
 
 
 def read_limited(path: Path) -> str | None:

@@ -69,6 +69,22 @@ class HubClient:
         items = self._get("/conflicts", {"project": project})["items"]
         return cast("list[Mapping[str, JsonValue]]", items)
 
+    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
+        """Returns one conflict, also one that is resolved."""
+        return cast("Mapping[str, JsonValue]", self._get(f"/conflicts/{segment(conflict)}"))
+
+    def resolve_conflict(
+        self, conflict: str, resolution: str, value: JsonValue = None
+    ) -> Mapping[str, JsonValue]:
+        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
+        body: dict[str, JsonValue] = {"resolution": resolution}
+        if resolution == "edited":
+            body["value"] = value
+        return cast(
+            "Mapping[str, JsonValue]",
+            self._post(f"/conflicts/{segment(conflict)}/resolve", body),
+        )
+
     def status(self) -> doc.Status:
         """Returns how the hub is doing."""
         return cast("doc.Status", self._get("/status"))

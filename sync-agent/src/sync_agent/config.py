@@ -179,6 +179,14 @@ def agent_folders(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: environment[name] for name in names if environment.get(name)}
 
 
+def folder_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the variables that move the folders of this program's own files, for a process
+    that is started without this one's environment."""
+    environment = os.environ if environ is None else environ
+    names = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", layers.DATA_DIR)
+    return {name: environment[name] for name in names if environment.get(name)}
+
+
 def colour_wanted(environ: Mapping[str, str] | None = None) -> bool:
     """Says whether the environment leaves colour on (no-color.org, dumb terminals)."""
     environment = os.environ if environ is None else environ

@@ -189,6 +189,16 @@ class MemoryClient(Protocol):
         """Returns the fields whose pushed value is kept beside the hub's."""
         ...
 
+    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
+        """Returns one conflict, also one that is resolved."""
+        ...
+
+    def resolve_conflict(
+        self, conflict: str, resolution: str, value: JsonValue = None
+    ) -> Mapping[str, JsonValue]:
+        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
+        ...
+
     def close(self) -> None:
         """Gives up what it holds open."""
         ...

@@ -36,8 +36,8 @@ def test_a_replica_is_taken_in_once(registry: Registry, tmp_path: Path) -> None:
     state = registry.changed_at()
     assert registry.add(path, "acme/api") is False
     assert registry.changed_at() == state
-    assert [(e.path, e.project, e.paused) for e in registry.entries()] == [
-        (path, "acme/api", False)
+    assert [(e.path, e.root, e.project, e.paused) for e in registry.entries()] == [
+        (path, tmp_path / "api", "acme/api", False)
     ]
 
 
@@ -48,6 +48,12 @@ def test_a_new_slug_is_kept_and_the_pause_stays(registry: Registry, tmp_path: Pa
     assert registry.add(path, "acme/renamed") is False
     [entry] = registry.entries()
     assert (entry.project, entry.paused) == ("acme/renamed", True)
+
+
+def test_a_replica_may_lie_elsewhere_than_its_project(registry: Registry, tmp_path: Path) -> None:
+    path = replica(tmp_path, "data")
+    registry.add(path, "acme/api", root=tmp_path / "api")
+    assert registry.entries()[0].root == tmp_path / "api"
 
 
 def test_a_replica_that_is_not_registered_cannot_be_paused(

@@ -121,6 +121,12 @@ def test_a_write_during_a_sync_is_for_the_next() -> None:
     assert plan.at == 106.0
 
 
+def test_news_are_taken_in_at_once_but_not_sooner_after_a_failure() -> None:
+    assert schedule.heard(Plan(900.0), 100.0).at == 100.0
+    failed = schedule.failed(Plan(0.0, failures=9), 0.0, Random(5), TIMING)
+    assert schedule.heard(failed, 1.0).at == failed.at
+
+
 def test_a_write_does_not_shorten_the_wait_for_a_hub_that_fails() -> None:
     failed = schedule.failed(Plan(0.0, failures=9), 0.0, Random(5), TIMING)
     assert schedule.wrote(failed, 1.0, TIMING).at == failed.at

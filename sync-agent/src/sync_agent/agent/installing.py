@@ -146,6 +146,16 @@ def installed_way(folder: AgentFolder) -> Way | None:
     return record.way if record is not None else None
 
 
+def start_installed(way: Way | None) -> bool:
+    """Lets the supervisor start the agent; says whether there is one that does."""
+    match way:
+        case Way.SYSTEMD:
+            return _works("systemctl", "--user", "start", units.SYSTEMD_UNIT)
+        case Way.LAUNCHD:
+            return _works("launchctl", "kickstart", f"gui/{os.getuid()}/{units.LAUNCHD_LABEL}")
+    return False
+
+
 def uninstall(folder: AgentFolder) -> list[str]:
     """Takes away what `install` made, and returns the files that were removed."""
     record = _read_record(folder)

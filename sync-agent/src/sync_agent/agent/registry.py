@@ -24,9 +24,11 @@ MAX_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A replica: ``path`` is its file, ``project`` the slug to show, ``added_at`` a time."""
+    """A replica: ``path`` is its file, ``root`` the folder whose project it holds, ``project``
+    the slug to show, ``added_at`` a time."""
 
     path: Path
+    root: Path
     project: str
     paused: bool = False
     added_at: str = ""
@@ -66,25 +68,29 @@ class Registry:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def add(self, path: Path, project: str) -> bool:
-        """Takes a replica in, and says whether it is new; one that is there stays as it is but
-        for its project.
+    def add(self, path: Path, project: str, *, root: Path | None = None) -> bool:
+        """Takes in a replica, and says whether it is new; one that is there keeps its pause.
+
+        ``root`` is the folder whose project it holds, by default the one that its folder is in.
 
         Raises:
             InvalidConfig: there are 10,000 replicas already.
         """
         path = path.absolute()
+        root = root.absolute() if root is not None else path.parent.parent
 
         def change(entries: dict[Path, Registered]) -> bool:
             old = entries.get(path)
             if old is None and len(entries) >= MAX_ENTRIES:
                 raise InvalidConfig(f"more than {MAX_ENTRIES} replicas are registered")
-            new = replace(old, project=project) if old else Registered(path, project, False, now())
-            entries[path] = new
+            if old is None:
+                entries[path] = Registered(path, root, project, added_at=now())
+            else:
+                entries[path] = replace(old, root=root, project=project)
             return old is None
 
         known = {entry.path: entry for entry in self.entries()}.get(path)
-        if known is not None and known.project == project:
+        if known is not None and (known.root, known.project) == (root, project):
             return False
         return self._change(change)
 
@@ -136,7 +142,7 @@ class Registry:
 
     def _write(self, entries: dict[Path, Registered]) -> None:
         rows = [
-            asdict(entry) | {"path": str(entry.path)}
+            asdict(entry) | {"path": str(entry.path), "root": str(entry.root)}
             for entry in sorted(entries.values(), key=lambda entry: entry.path)
         ]
         content = json.dumps({"version": VERSION, "replicas": rows}, indent=1)
@@ -160,14 +166,16 @@ def _parsed(path: Path, text: bytes) -> list[Registered]:
 
 
 def _entry(row: dict[str, object]) -> Registered:
-    path, project, paused = row["path"], row["project"], row["paused"]
+    path, root, project, paused = row["path"], row["root"], row["project"], row["paused"]
     added_at = row.get("added_at", "")
     if not (
         isinstance(path, str)
+        and isinstance(root, str)
         and isinstance(project, str)
         and isinstance(paused, bool)
         and isinstance(added_at, str)
         and Path(path).is_absolute()
+        and Path(root).is_absolute()
     ):
         raise ValueError(path)
-    return Registered(Path(path), project, paused, added_at)
+    return Registered(Path(path), Path(root), project, paused, added_at)

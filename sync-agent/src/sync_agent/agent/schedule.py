@@ -69,8 +69,11 @@ def wrote(plan: Plan, now: float, timing: Timing) -> Plan:
 
 
 def heard(plan: Plan, now: float) -> Plan:
-    """Returns the plan after news from the hub, which therefore answers."""
-    return plan if plan.held else replace(plan, at=_earlier(plan, now))
+    """Returns the plan after news from the hub; they do not shorten the wait after a failure,
+    as a hub whose news cannot be taken in would otherwise be asked without end."""
+    if plan.failures or plan.held:
+        return plan
+    return replace(plan, at=_earlier(plan, now))
 
 
 def returned(plan: Plan, now: float, chance: Random, timing: Timing) -> Plan:

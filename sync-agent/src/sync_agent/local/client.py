@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from memory_core.errors import ProjectNotFound
 from sync_agent.errors import NotHeld
+from sync_agent.local import conflicts
 from sync_agent.local.projects import Projects
 from sync_agent.local.recalling import Recalling
 from sync_agent.local.records import Checkpoints, Patterns, Sessions
@@ -86,6 +87,16 @@ class LocalClient:
         """Returns the fields whose pushed value is kept beside the hub's."""
         found = self.replica.conflicts(project_id=self._one(project))
         return cast("list[Mapping[str, JsonValue]]", found)
+
+    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
+        """Returns one conflict, also one that is resolved."""
+        return conflicts.conflict(self.replica, conflict)
+
+    def resolve_conflict(
+        self, conflict: str, resolution: str, value: JsonValue = None
+    ) -> Mapping[str, JsonValue]:
+        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
+        return conflicts.resolve(self.replica, conflict, resolution, value)
 
     def _one(self, project: str | None) -> str | None:
         return None if project is None else self._resolve([project])[0].id

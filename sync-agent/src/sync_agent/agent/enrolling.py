@@ -1,0 +1,70 @@
+"""Gives a folder its replica, and hands it to the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from memory_core.errors import InvalidId
+from memory_core.identity import ProjectIdentity, identify
+from memory_core.ids import parse_uuid, uuid7
+from sync_agent.agent.folder import AgentFolder
+from sync_agent.agent.registry import Registry
+from sync_agent.errors import LocalFailure
+from sync_agent.places import IGNORE, find_replica, place_of
+from sync_agent.replica import NewProject, Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A folder's replica; ``new`` says that it was made now."""
+
+    path: Path
+    root: Path
+    project: str
+    new: bool
+
+
+def enrol(folder: AgentFolder, root: Path) -> Enrolled:
+    """Makes the replica of the project in ``root`` unless it is there, and registers it.
+
+    Raises:
+        ReplicaReadOnly: the folder cannot be written.
+        InvalidMarker: its marker file cannot be used.
+    """
+    identity = identify(root)
+    path = find_replica(root)
+    if path is not None:
+        with Replica.open(path) as replica:
+            project = next((r.slug for r in replica.projects() if r.role == "own"), identity.slug)
+    else:
+        path, project = place_of(identity, root), identity.slug
+        _make(path, identity)
+    where = identity.root or root
+    registered = Registry(folder.registry).add(path, project, root=where)
+    return Enrolled(path, where, project, registered)
+
+
+def _make(path: Path, identity: ProjectIdentity) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = path.with_name(IGNORE)
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise LocalFailure(f"{path.parent}: {error.strerror}") from error
+    project = NewProject(
+        id=_project_id(identity),
+        slug=identity.slug,
+        remotes=identity.remotes,
+        identity=identity.kind,
+        parent=identity.parent.slug if identity.parent else None,
+    )
+    Replica.create(path, project).close()
+
+
+def _project_id(identity: ProjectIdentity) -> str:
+    try:
+        return parse_uuid(identity.project_id or "")
+    except InvalidId:
+        return uuid7()
