@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from memory_core.clock import now
+from memory_core.clock import from_datetime, now, to_datetime
 from memory_core.ids import uuid7
 from memory_core.operations import CreatePattern, Operation
 from memory_core.records import Kind, PatternType, Privacy
-from sync_agent.replica import Replica
+from sync_agent.replica import Limits
 from sync_agent.sync import State
 from tests.support.hub import Hub
 from tests.sync_agent.sync.lossy import Fault
@@ -133,7 +134,7 @@ def test_a_long_log_comes_as_a_snapshot_within_limits(here: World) -> None:
     ann.delete(sessions[1])
     ann.synced()
     bob = here.side("bob")
-    limits = bob.options().limits.__class__(max_sessions=3, max_patterns=2)
+    limits = Limits(max_sessions=3, max_patterns=2)
     report = bob.synced(snapshot_above=5, limits=limits)
     assert report.records > 0
     assert bob.replica.project(bob.project_id).cursor == ann.replica.project(ann.project_id).cursor
@@ -171,10 +172,39 @@ def test_a_snapshot_that_was_cut_off_begins_again_without_what_was_deleted(here:
     ]
 
 
-def test_a_replica_without_a_hub_pushes_all_once_it_has_one(here: World) -> None:
+def test_everything_can_be_read_again(here: World) -> None:
     ann = here.side("ann")
-    with Replica.open(ann.path) as replica:
-        body = CreatePattern(pattern_type=PatternType.CODE, name="Alone")
-        made = Operation(op_id=uuid7(), kind=Kind.PATTERN, record_id=uuid7(), body=body)
-        replica.write(ann.project_id, made, at=now(), redactions={})
-    assert ann.synced().outcomes == {"accepted": 1}
+    ann.create("One", "and a message")
+    ann.synced()
+    ann.create("Not pushed yet")
+    shown, inode = ann.shown(), ann.path.stat().st_ino
+    report = ann.synced(full=True)
+    assert (report.repaired, report.outcomes) == (["rebuilt"], {"accepted": 1})
+    assert ann.path.stat().st_ino != inode
+    assert ann.shown().keys() == shown.keys()
+    assert set(here.operations().values()) == {1}
+
+
+def test_what_is_over_the_limits_leaves_the_replica_and_not_the_hub(here: World) -> None:
+    ann = here.side("ann")
+    sessions = [ann.create(f"Session {number}") for number in range(5)]
+    limits = Limits(max_sessions=2)
+    report = ann.synced(limits=limits)
+    assert report.evicted == 3
+    assert [ann.knows(session) for session in sessions] == [False] * 3 + [True] * 2
+    assert len(here.sessions()) == 5
+
+
+def test_a_clock_that_is_wrong_empties_no_replica(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = here.side("ann")
+    session = ann.create("Made today")
+    ann.synced()
+    later = from_datetime(to_datetime(now()) + timedelta(days=400))
+    monkeypatch.setattr("sync_agent.sync.cycle.now", lambda: later)
+    monkeypatch.setattr("sync_agent.replica.care.now", lambda: later)
+    ann.append(session, "on a machine whose clock is a year ahead")
+    ann.synced()
+    assert ann.knows(session)
+    assert len(ann.replica.journal(ann.project_id)) == 2

@@ -162,6 +162,21 @@ class LocalIndex:
             ).fetchall()
         return [(bytes(hashed).hex(), text) for hashed, text in rows]
 
+    def waiting(self, project_id: str, *, after: int = 0, limit: int) -> list[tuple[int, str]]:
+        """Returns (place, content hash) of texts of a project that wait for a vector.
+
+        In the order in which they came, those behind the place ``after``: who knows some of the
+        vectors asks on from the last place, and is not held up by those that it does not know.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT p.number, p.hash FROM pending p WHERE p.number > ? AND EXISTS (SELECT 1"
+                " FROM chunks c JOIN projects j ON j.number = c.project WHERE c.hash = p.hash"
+                " AND j.id = ?) ORDER BY p.number LIMIT ?",
+                (after, project_id, limit),
+            ).fetchall()
+        return [(int(number), bytes(hashed).hex()) for number, hashed in rows]
+
     def model(self) -> tuple[str, int] | None:
         """Returns the name and dimension of the model in use, None before the first vector."""
         with self._reading() as connection:

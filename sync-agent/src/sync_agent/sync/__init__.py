@@ -1,10 +1,12 @@
 """Synchronisation of a replica with its hub."""
 
+from sync_agent.sync.attach import attach
 from sync_agent.sync.cycle import Options, sync_project
 from sync_agent.sync.http import HttpTransport
 from sync_agent.sync.locking import SyncBusy, sync_lock
 from sync_agent.sync.report import Report, State
 from sync_agent.sync.transport import Transport, Wire
+from sync_agent.sync.vectors import fetch_vectors
 from sync_agent.sync.watchdog import SyncStalled, Watch
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Transport",
     "Watch",
     "Wire",
+    "attach",
+    "fetch_vectors",
     "sync_lock",
     "sync_project",
 ]

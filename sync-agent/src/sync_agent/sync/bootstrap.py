@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from memory_core.clock import from_datetime, now, to_datetime
 from memory_core.errors import EpochChanged
 from sync_agent.exchange import PulledPage, SnapshotPage, SnapshotRequest
 
@@ -42,14 +40,12 @@ def _take(line: Line, report: Report, limits: Limits) -> SnapshotPage:
     Raises:
         EpochChanged: the log began another life in the middle of it.
     """
-    since = from_datetime(to_datetime(now()) - timedelta(days=limits.max_age_days))
     cursor: str | None = None
     first: SnapshotPage | None = None
     while True:
         request = SnapshotRequest(
             max_sessions=limits.max_sessions,
             max_patterns=limits.max_patterns,
-            since=since,
             cursor=cursor,
         )
         page = line.transport.snapshot(line.project_id, request)

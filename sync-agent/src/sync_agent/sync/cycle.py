@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from memory_core.clock import now
 from memory_core.errors import (
     ContextError,
     CursorExpired,
@@ -49,15 +50,17 @@ class Options:
     """How to synchronise.
 
     ``name`` is the replica's name for people, ``agent`` the program that syncs. ``wait``: if
-    nothing is to be pushed, wait up to so many seconds for news before the cycle. A log longer
-    than ``snapshot_above`` events is not read from its beginning but taken as a snapshot within
-    ``limits``.
+    nothing is to be pushed, wait up to so many seconds for news before the cycle. ``full``: read
+    everything again, into a new file. A log longer than ``snapshot_above`` events is not read
+    from its beginning but taken as a snapshot. What is over ``limits`` leaves the replica in the
+    end, and stays at the hub.
     """
 
     name: str
     agent: str
     wait: int = 0
     paused: bool = False
+    full: bool = False
     limits: Limits = field(default_factory=Limits)
     snapshot_above: int = 20_000
 
@@ -128,9 +131,12 @@ class _Cycle:
             ContextError: what stopped the cycle.
         """
         try:
+            if self._options.full:
+                self._rebuild(EpochChanged())
             for _ in range(MAX_ROUNDS):
                 self._report.rounds += 1
                 if self._round():
+                    self._tidy()
                     return
             raise SyncStalled(f"hub and replica do not agree after {MAX_ROUNDS} rounds")
         finally:
@@ -254,6 +260,20 @@ class _Cycle:
         if self._report.repaired.count(what) >= MAX_REPAIRS:
             raise error
         self._report.repaired.append(what)
+
+    def _tidy(self) -> None:
+        """Lets go of what is over the limits, and of what the journal need not keep.
+
+        Age counts back from the newest event, by the hub's clock: a clock that is wrong here, or
+        a project that rested for long, empties no replica.
+        """
+        if self._report.newest is not None:
+            gone = self._replica.evict(
+                self._project_id, self._options.limits, at=self._report.newest
+            )
+            self._report.evicted = len(gone)
+            # The earlier of two clocks: neither alone can let the journal forget too soon.
+            self._replica.prune(at=min(now(), self._report.newest))
 
     def _tell(self) -> None:
         """Writes how things stand now into the report."""

@@ -79,5 +79,7 @@ class Line:
             applied = self.replica.apply_page(self.project_id, page)
             report.pulled += applied.events
             report.model, report.shared = page.model, page.shared
+            if page.items:
+                report.newest = page.items[-1].event.recorded_at
             if page.up_to_date or page.next_after >= goal or not applied.acked_known:
                 return page, applied.acked_known

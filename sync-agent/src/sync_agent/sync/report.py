@@ -33,8 +33,9 @@ class Report:
     ``pulled`` counts events, ``records`` what came as a snapshot, ``outcomes`` the answers to
     operations. ``behind`` is how many events
     of the hub are not here yet. ``repaired`` names what had to be put right on the way
-    (``forked``, ``resent``, ``rebuilt``). ``model`` and ``shared`` are what the hub said of its
-    vectors and of the team's own project.
+    (``forked``, ``resent``, ``rebuilt``). ``newest`` is the time of the last event that was
+    pulled. ``model`` and ``shared`` are what the hub said of its vectors and of the team's own
+    project.
     """
 
     project_id: str
@@ -43,8 +44,8 @@ class Report:
     records: int = 0
     pushed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    vectors: int = 0
     evicted: int = 0
+    newest: str | None = None
     pending: int = 0
     conflicts: int = 0
     rejected: int = 0
@@ -77,7 +78,6 @@ class Report:
             "records": self.records,
             "pushed": self.pushed,
             "outcomes": {name: self.outcomes[name] for name in sorted(self.outcomes)},
-            "vectors": self.vectors,
             "evicted": self.evicted,
             "pending": self.pending,
             "conflicts": self.conflicts,

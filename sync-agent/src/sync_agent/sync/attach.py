@@ -1,0 +1,63 @@
+"""The first contact of a project that has lived in a replica alone with its hub."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from memory_core.errors import SlugTaken
+from memory_core.identity import ProjectIdentity
+from sync_agent.errors import InvalidAnswer
+
+if TYPE_CHECKING:
+    from memory_core.records import Document
+    from sync_agent.replica import ProjectRow, Replica
+    from sync_agent.sync.transport import Transport
+
+
+def attach(replica: Replica, project_id: str, transport: Transport, *, hub: str) -> str:
+    """Makes a project known to the hub at ``hub``, or finds it there; returns its id.
+
+    The hub may know it under another id, because somebody else came first: then the replica's
+    project takes that one, with all that waits to be pushed. Doing it again after a lost answer
+    finds what the first try made.
+
+    Raises:
+        SlugTaken: every name that fits belongs to a project with other remotes.
+        ContextError: as `Transport.attach`; the replica is as it was.
+    """
+    row = replica.project(project_id)
+    found = _ensured(row, transport)
+    known = found.get("id")
+    if not isinstance(known, str):
+        raise InvalidAnswer("the hub's answer about a project has no id")
+    replica.rekey(project_id, known)
+    replica.note(known, hub=hub)
+    return known
+
+
+def _ensured(row: ProjectRow, transport: Transport) -> Document:
+    body: Document = {
+        "id": row.id,
+        "remotes": [*row.remotes],
+        "identity": row.identity,
+    }
+    if row.parent is not None:
+        body["parent"] = row.parent
+    taken = SlugTaken()
+    for slug in _slugs(row):
+        try:
+            return transport.attach({**body, "slug": slug})
+        except SlugTaken as error:
+            taken = error
+    raise taken
+
+
+def _slugs(row: ProjectRow) -> list[str]:
+    """Returns the names to try: where two repositories are called alike, the host tells them."""
+    if row.identity == "marker" or not row.remotes:
+        return [row.slug]
+    named = ProjectIdentity(row.slug, row.remotes, "remote", weak=False)
+    digest = hashlib.sha256("\n".join(row.remotes).encode()).hexdigest()[:8]
+    qualified = named.qualified_slug
+    return list(dict.fromkeys([row.slug, qualified, f"{qualified[:190]}-{digest}"]))
