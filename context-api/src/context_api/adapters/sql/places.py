@@ -58,20 +58,21 @@ class Places:
             self._moved_at = time.monotonic()
             self._free.release()
 
-    def _look(self, began: float) -> None:
-        at = time.monotonic()
-        stands = at - max(began, self._moved_at) > self._stand_s
-        if stands or at - began > self._wait_s:
+    def _give_up(self, stood_s: float, waited_s: float) -> None:
+        if stood_s >= self._stand_s or waited_s > self._wait_s:
             raise Busy("too many wait for the database")
 
     async def _wait(self) -> None:
         waiting = asyncio.ensure_future(self._free.acquire())
-        began = time.monotonic()
+        began, seen, stood = time.monotonic(), self._moved_at, 0.0
         look = min(_LOOK_S, self._stand_s / 2)
         try:
             while not (await asyncio.wait({waiting}, timeout=look))[0]:
                 self._check()
-                self._look(began)
+                # Not by the clock: while this process has no processor, nobody can come out.
+                stood = stood + look if seen == self._moved_at else 0.0
+                seen = self._moved_at
+                self._give_up(stood, time.monotonic() - began)
         except BaseException:
             if not waiting.cancel():
                 self._free.release()
