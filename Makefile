@@ -51,6 +51,10 @@ test: $(STAMP) ## Run the whole test suite
 test-fast: $(STAMP) ## Run the tests that take seconds
 	@$(BIN)/pytest -m 'not slow' $(PYTEST_ARGS)
 
+.PHONY: test-long
+test-long: $(STAMP) ## Play long histories of sync (MEMCTX_TEST_STEPS=20000; the seed is printed)
+	@MEMCTX_TEST_STEPS="$${MEMCTX_TEST_STEPS:-20000}" $(BIN)/pytest -s tests/sync
+
 .PHONY: lint
 lint: $(STAMP) ## Check style and formatting
 	@$(BIN)/ruff check
