@@ -14,6 +14,7 @@ from memctx.commands.program import own_version
 from memctx.errors import NotInstalled
 from memctx.findings import Check, State, ok
 from memctx.hub_checks import hub_checks
+from memctx.replica_status import replica_checks
 from memctx.run import Run
 from memory_core.errors import ContextError, ModelMissing
 from sync_agent import config
@@ -36,10 +37,21 @@ def all_checks(run: Run) -> Iterator[Check]:
     yield from _guarded("model", _model())
     yield from _guarded("configuration", _configuration(run))
     yield from _guarded("servers", _servers())
+    yield from _guarded("replica", replica_checks(run))
+    if _is_alone(run):
+        return
     about_hub = list(_guarded("hub", hub_checks(run)))
     yield from about_hub
     if any(check.name == "hub" and check.state is State.FAIL for check in about_hub):
         yield from _guarded("database", _database())
+
+
+def _is_alone(run: Run) -> bool:
+    """Says whether this folder has a replica and no hub: then there is no hub to look at."""
+    try:
+        return run.local is not None and not run.has_hub
+    except ContextError:
+        return False
 
 
 def _guarded(name: str, check: Iterator[Check]) -> Iterator[Check]:
@@ -128,7 +140,7 @@ def _configuration(run: Run) -> Iterator[Check]:
     found = run.config
     sources = ", ".join(dict.fromkeys(value.source for value in found.settings.values()))
     yield ok("configuration", f"hub {found.url}, from {sources}")
-    if found.api_key is None:
+    if found.api_key is None and not _is_alone(run):
         yield Check(
             "key", State.FAIL, "no API key is configured", "./setup.sh, or set MEMCTX_API_KEY"
         )

@@ -37,6 +37,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "conflicts": Entry("conflicts:conflicts", "List and resolve fields with two values."),
     },
     "This repository": {
+        "init": Entry("init:init", "Make a memory for this repository that needs no hub."),
         "sync": Entry("sync:sync", "Push what was written here and pull what is new."),
         "agent": Entry("agent:agent", "Keep replicas in step with their hubs, by itself."),
         "rejected": Entry("rejected:rejected", "List and mend what the hub refused."),
@@ -44,7 +45,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Hub": {
         "serve": Entry("serve:serve", "Start the hub on this machine."),
-        "status": Entry("serve:status", "Show how the hub is doing."),
+        "status": Entry("serve:status", "Show how the replica here, or else the hub, is doing."),
         "stop": Entry("serve:stop", "Stop the hub that runs in the background."),
         "keys": Entry("keys:keys", "List, create, replace and revoke API keys."),
         "tenants": Entry("tenants:tenants", "List and add teams that share this hub."),
@@ -114,6 +115,12 @@ GLOBAL_OPTIONS = (
         metavar="URL",
         set_value=_set("options", "url"),
         help="The hub's address (MEMCTX_URL).",
+    ),
+    _option(
+        "--hub",
+        is_flag=True,
+        set_value=_set("options", "hub"),
+        help="Ask the hub, also where this repository has a replica.",
     ),
     _option(
         "--allow-http",

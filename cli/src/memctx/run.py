@@ -1,25 +1,30 @@
-"""One run of `memctx`: its options, its output, and the hub it talks to."""
+"""One run of `memctx`: its options, its output, and the memory it talks to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from memctx.output import Output
 from memory_core.errors import ProjectNotFound
 from sync_agent import config_layers as layers
-from sync_agent.config import ClientConfig, load_config
+from sync_agent.config import ClientConfig, load_config, load_project, names_hub
+from sync_agent.errors import HubUnreachable, NotHeld
 
 if TYPE_CHECKING:
     from memory_core.identity import ProjectIdentity
     from sync_agent import documents as doc
     from sync_agent.client import HubClient
+    from sync_agent.interface import MemoryClient
+    from sync_agent.local import LocalClient
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class Options:
     """What can be said with every command."""
 
     url: str | None = None
+    hub: bool = False
     projects: list[str] = field(default_factory=list)
     allow_http: bool = False
 
@@ -59,6 +65,86 @@ class Run:
         if config.url.plain:
             self.out.warn(f"{config.url} is plain http: key and texts can be read on the way")
         return config
+
+    @cached_property
+    def local(self) -> LocalClient | None:
+        """The replica of this folder, None if there is none or the hub is asked for.
+
+        ``--hub``, ``--url`` and ``MEMCTX_URL`` of the environment ask for the hub.
+
+        Raises:
+            ReplicaTooNew, ReplicaReadOnly, Corrupt, Busy: it is there and cannot be used.
+        """
+        if self.options.hub or self.options.url or names_hub():
+            return None
+        from sync_agent.places import find_replica  # noqa: PLC0415 - only commands on records
+
+        path = find_replica(Path.cwd())
+        if path is None:
+            return None
+        from sync_agent.local import LocalClient  # noqa: PLC0415 - loads recall
+
+        return self._open.enter_context(LocalClient.open(path))
+
+    @property
+    def memory(self) -> MemoryClient:
+        """What a command on records talks to: the replica of this folder, else the hub."""
+        return self.client if self.local is None else self.local
+
+    def ask(self, call: Callable[[MemoryClient], T]) -> T:
+        """Returns what ``call`` does with the replica, else, or for what it lacks, with the hub.
+
+        ``call`` must return what is complete: a list, not what is still to be read.
+
+        Raises:
+            ContextError: the replica's own error where no hub is named, or none answers.
+        """
+        local = self.local
+        if local is None:
+            return call(self.client)
+        try:
+            return call(local)
+        except (NotHeld, ProjectNotFound) as error:
+            if not self.has_hub:
+                raise
+            try:
+                found = call(self.client)
+            except HubUnreachable:
+                raise error from None
+            self.out.note(f"asked the hub {self.client.url}: {error.detail}")
+            return found
+
+    def change(self, call: Callable[[MemoryClient], T]) -> T:
+        """Returns what `ask` does, and tells the agent that there is something to push."""
+        done = self.ask(call)
+        self.wrote()
+        return done
+
+    @cached_property
+    def has_hub(self) -> bool:
+        """Whether a hub is named for the replica's project, and no rule denies it.
+
+        The hub of this machine is one only if something says so.
+        """
+        from sync_agent.hubs import HubDenied, hub_of  # noqa: PLC0415 - rare
+
+        names: list[str] = []
+        if self.local is not None:
+            names = [self.local.own.slug, *self.local.own.remotes]
+        try:
+            return hub_of(Path.cwd(), names) is not None
+        except HubDenied:
+            return False
+
+    def wrote(self) -> None:
+        """Tells the agent that there is something to push, if it runs and a replica was written."""
+        if self.local is None:
+            return
+        from sync_agent.agent.asking import poke  # noqa: PLC0415 - only after a write
+        from sync_agent.agent.folder import AgentFolder  # noqa: PLC0415
+        from sync_agent.config import user_state_directory  # noqa: PLC0415
+
+        poke(AgentFolder(user_state_directory() / "agent"), self.local.replica.path)
 
     @cached_property
     def client(self) -> HubClient:
@@ -109,7 +195,7 @@ class Run:
     @property
     def projects(self) -> list[str]:
         """The projects that were named by ``--project``, else by ``MEMCTX_PROJECT``."""
-        named = self.options.projects or [self.config.project or ""]
+        named = self.options.projects or [load_project() or ""]
         return [self._slug(name) for name in named if name]
 
     @property
@@ -131,8 +217,8 @@ class Run:
         return identify(Path.cwd())
 
     def project_to_write(self) -> str:
-        """Returns the project to save something in: the named one, else that of this folder,
-        which is made when the hub does not have it."""
+        """Returns the hub's project to save something in: the named one, else that of this
+        folder, which is made when the hub does not have it."""
         named = self.one_project
         if named is not None:
             return named
@@ -146,6 +232,15 @@ class Run:
             )
         return ensure_project(self.client, identity)["id"]
 
+    def create(self, call: Callable[[MemoryClient, str], T]) -> T:
+        """Returns what ``call`` makes in the project to write, given the client and its id."""
+        local = self.local
+        if local is None:
+            return call(self.client, self.project_to_write())
+        made = call(local, self.one_project or local.own.id)
+        self.wrote()
+        return made
+
     def project_to_read(self) -> str:
         """Returns the named project, else that of this folder.
 
@@ -156,11 +251,13 @@ class Run:
         return named if named is not None else self.known_here()["id"]
 
     def known_here(self) -> doc.Project:
-        """Returns the hub's project of this folder.
+        """Returns the project of this folder: the replica's own, else the hub's.
 
         Raises:
             ProjectNotFound: it has none.
         """
+        if self.local is not None:
+            return self.local.projects.get(self.local.own.id)
         from memctx.importing.projects import find_project  # noqa: PLC0415
 
         identity = self.here()
@@ -170,17 +267,22 @@ class Run:
         return project
 
     def project_document(self, name: str) -> doc.Project:
-        """Returns the project with this slug or id.
+        """Returns the project with this slug or id, of the replica or else of the hub.
 
         Raises:
             ProjectNotFound: there is none.
         """
-        found = next(self.client.projects.list(slug=self._slug(name), limit=1), None)
-        if found is not None:
-            return found
-        if len(name) == 36:
-            return self.client.projects.get(name)
-        raise ProjectNotFound(f"there is no project {name}")
+        slug = self._slug(name)
+
+        def find(client: MemoryClient) -> doc.Project:
+            found = next(client.projects.list(slug=slug, limit=1), None)
+            if found is not None:
+                return found
+            if len(slug) == 36:
+                return client.projects.get(slug)
+            raise ProjectNotFound(f"there is no project {name}")
+
+        return self.ask(find)
 
     def _slug(self, name: str) -> str:
         return self.known_here()["id"] if name == "." else name

@@ -27,6 +27,7 @@ from sync_agent.url import HubUrl, check_plain, parse_url
 DEFAULT_PORT = 8080
 APPLICATION = "memory-context"
 MODEL_NAME = "all-MiniLM-L6-v2"
+EMBEDDING_PROVIDER = "MEMCTX_EMBEDDING_PROVIDER"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -114,6 +115,25 @@ def load_config(
         ca_file=_path(ca_file[0], layers.CA_FILE) if ca_file else None,
         settings=settings,
     )
+
+
+def load_project(
+    *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> str | None:
+    """Returns the project that the settings name, without looking for the hub or its key."""
+    found = _Sources(_readers({}, cwd, environ, None, None)).find(layers.PROJECT, user=False)
+    return found[0].values[layers.PROJECT] if found else None
+
+
+def names_hub(environ: Mapping[str, str] | None = None) -> bool:
+    """Says whether the environment names the hub to ask, over what the folder would say."""
+    return bool((os.environ if environ is None else environ).get(layers.URL))
+
+
+def embedding_provider(environ: Mapping[str, str] | None = None) -> str:
+    """Returns the name of the provider that embeds on this machine."""
+    environment = os.environ if environ is None else environ
+    return environment.get(EMBEDDING_PROVIDER, "").strip().lower() or "onnx"
 
 
 def data_directory(cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:

@@ -37,13 +37,12 @@ def list_(
     everything: bool,
 ) -> None:
     """List checkpoints, newest first."""
-    found = list(
-        run.client.checkpoints.list(
-            limit=None if everything else limit,
-            project=run.one_project,
-            session_id=session,
-            since=since,
-            until=until,
+    most, project = None if everything else limit, run.one_project
+    found = run.ask(
+        lambda client: list(
+            client.checkpoints.list(
+                limit=most, project=project, session_id=session, since=since, until=until
+            )
         )
     )
     rows = [
@@ -65,7 +64,7 @@ def list_(
 @click.pass_obj
 def show(run: Run, checkpoint: str) -> None:
     """Show a checkpoint."""
-    found = run.client.checkpoints.get(checkpoint)
+    found = run.ask(lambda client: client.checkpoints.get(checkpoint))
     fields: dict[str, Cell | list[str]] = {
         "id": found["id"],
         "project": found["project"],
@@ -123,7 +122,7 @@ def add(
     }
     if state is not None:
         body |= {"git_commit": state.commit, "git_branch": state.branch, "git_status": state.status}
-    saved = run.client.checkpoints.create({"project": run.project_to_write(), **body})
+    saved = run.create(lambda client, to: client.checkpoints.create({"project": to, **body}))
     identity = saved.get("id")
     run.out.finish(
         cast("JsonValue", saved),
@@ -138,5 +137,5 @@ def add(
 def delete(run: Run, checkpoint: str, erase: bool, yes: bool) -> None:
     """Delete a checkpoint, or erase what it held."""
     options.confirm_delete("checkpoint", checkpoint, erase=erase, yes=yes)
-    run.client.checkpoints.delete(checkpoint, erase=erase)
+    run.change(lambda client: client.checkpoints.delete(checkpoint, erase=erase))
     options.deleted(run.out, "checkpoint", checkpoint, erase=erase)

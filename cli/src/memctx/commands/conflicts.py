@@ -42,7 +42,8 @@ def list_(run: Run) -> None:
 
 
 def _list(run: Run) -> None:
-    found = run.client.conflicts(project=run.one_project)
+    project = run.one_project
+    found = run.ask(lambda client: client.conflicts(project=project))
     rows = [[_cell(name, each.get(name)) for name in _NAMES] for each in found]
     run.out.finish(cast("JsonValue", found), human=lambda: run.out.table(_COLUMNS, rows))
 
@@ -52,7 +53,7 @@ def _list(run: Run) -> None:
 @click.pass_obj
 def show(run: Run, conflict: str) -> None:
     """Show a conflict with both values whole."""
-    found = run.client.conflict(conflict)
+    found = run.ask(lambda client: client.conflict(conflict))
     run.out.finish(dict(found), human=lambda: run.out.fields(_fields(found)))
 
 
@@ -66,10 +67,10 @@ def resolve(run: Run, conflict: str, *, ours: bool, theirs: bool, edit: str | No
     """Choose a value. In a folder with a replica this works offline, and syncs later."""
     if ours + theirs + (edit is not None) != 1:
         raise click.UsageError("say one of --ours, --theirs and --edit VALUE")
-    before = run.client.conflict(conflict)
+    before = run.ask(lambda client: client.conflict(conflict))
     resolution = "pushed" if ours else "kept" if theirs else "edited"
     value = None if edit is None else _value(read_text(edit) or "", before)
-    found = run.client.resolve_conflict(conflict, resolution, value)
+    found = run.change(lambda client: client.resolve_conflict(conflict, resolution, value))
     chosen = {"pushed": "the value that was pushed", "kept": "the hub's value"}
     run.out.note(f"{before.get('field')}: {chosen.get(resolution, 'the new value')} counts")
     run.out.finish(dict(found))

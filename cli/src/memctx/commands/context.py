@@ -34,12 +34,15 @@ def context(
     With QUERY what answers it comes with the last state of work, the patterns and the last
     session; without it these alone.
     """
-    pack = run.client.context(
-        run.project_to_read(),
-        query=" ".join(query) or None,
-        budget_tokens=budget,
-        session_id=session,
-        kinds=[*kinds] or None,
+    project = run.project_to_read()
+    pack = run.ask(
+        lambda client: client.context(
+            project,
+            query=" ".join(query) or None,
+            budget_tokens=budget,
+            session_id=session,
+            kinds=[*kinds] or None,
+        )
     )
     warn_degraded(run.out, pack["degraded"], None)
     run.out.note(

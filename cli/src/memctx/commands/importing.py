@@ -18,8 +18,8 @@ from memory_core.errors import ContextError, InvalidInput, NotFound
 if TYPE_CHECKING:
     from memctx.importing.pipeline import How
     from memctx.importing.report import Report
-    from memctx.importing.seen import SeenFiles
-    from memctx.importing.targets import ProjectRef
+    from memctx.importing.seen import Prove, SeenFiles
+    from memctx.importing.targets import ProjectRef, Target
     from memctx.progress import Silent
     from memory_core.transcripts import Discovery
 
@@ -100,23 +100,34 @@ def _discover(run: Run, paths: tuple[Path, ...], agent: str, since: str | None) 
 def _import(run: Run, found: Discovery, how: How, *, dry_run: bool, force: bool) -> Report:
     from memctx.importing.pipeline import Importer  # noqa: PLC0415
     from memctx.importing.report import Report  # noqa: PLC0415
-    from memctx.importing.targets import DryTarget, HubTarget  # noqa: PLC0415
+    from memctx.importing.targets import DryTarget  # noqa: PLC0415
 
     report = Report(dry_run=dry_run)
     for left_out in found.skipped:
         report.skip(str(left_out.path), left_out.reason, named=left_out.named)
     with _listener(run, sum(each.size for each in found.transcripts)) as listener:
         if dry_run:
-            target = DryTarget(run.one_project)
-            Importer(target, report, listener, how=how).run(found.transcripts)
+            counter = DryTarget(run.one_project)
+            Importer(counter, report, listener, how=how).run(found.transcripts)
         elif found.transcripts:
-            client = run.patient_client(PATIENCE_SECONDS)
             named = _named(run)
-            seen = _seen(run, how, named, force=force)
-            sender = HubTarget(client, named)
-            Importer(sender, report, listener, how=how, seen=seen).run(found.transcripts)
+            target, prove = _target(run, named)
+            seen = _seen(prove, how, named, force=force)
+            Importer(target, report, listener, how=how, seen=seen).run(found.transcripts)
             seen.save()
+            run.wrote()
     return report
+
+
+def _target(run: Run, named: ProjectRef | None) -> tuple[Target, Prove]:
+    """Returns where the import goes, and what proves that it is there: replica, else hub."""
+    from memctx.importing.seen import proved_by_hub, proved_by_replica  # noqa: PLC0415
+    from memctx.importing.targets import HubTarget, ReplicaTarget  # noqa: PLC0415
+
+    if run.local is not None:
+        return ReplicaTarget(run.local, named), proved_by_replica(run.local.replica)
+    client = run.patient_client(PATIENCE_SECONDS)
+    return HubTarget(client, named), proved_by_hub(client)
 
 
 def _named(run: Run) -> ProjectRef | None:
@@ -128,11 +139,13 @@ def _named(run: Run) -> ProjectRef | None:
     try:
         project = run.project_document(name)
     except NotFound:
+        if run.local is not None:
+            raise
         project = run.client.projects.ensure({"slug": name})
     return ProjectRef(project["id"], project["slug"], project["identity"])
 
 
-def _seen(run: Run, how: How, named: ProjectRef | None, *, force: bool) -> SeenFiles:
+def _seen(prove: Prove, how: How, named: ProjectRef | None, *, force: bool) -> SeenFiles:
     from memctx.commands.program import own_version  # noqa: PLC0415
     from memctx.importing.seen import SeenFiles  # noqa: PLC0415
     from sync_agent.config import user_state_directory  # noqa: PLC0415
@@ -140,7 +153,7 @@ def _seen(run: Run, how: How, named: ProjectRef | None, *, force: bool) -> SeenF
     into = named.key if named else ""
     key = f"{own_version()} {how.privacy} {how.thinking} {into}"
     path = user_state_directory() / "imported.json"
-    return SeenFiles(path, run.patient_client(PATIENCE_SECONDS), key, force=force)
+    return SeenFiles(path, prove, key, force=force)
 
 
 def _listener(run: Run, total: int) -> Silent:

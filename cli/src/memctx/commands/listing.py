@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def tags(run: Run) -> None:
     """List the tags in use."""
-    found = run.client.tags(project=run.one_project)
+    project = run.one_project
+    found = run.ask(lambda client: client.tags(project=project))
     rows = [(tag["tag"], tag["sessions"], tag["patterns"]) for tag in found]
     run.out.finish(
         cast("JsonValue", found),

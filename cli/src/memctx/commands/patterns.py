@@ -44,15 +44,18 @@ def list_(
     everything: bool,
 ) -> None:
     """List patterns, newest first."""
-    found = list(
-        run.client.patterns.list(
-            limit=None if everything else limit,
-            project=run.one_project,
-            type=kind,
-            tag=tag,
-            category=category,
-            deprecated=deprecated,
-            q=words,
+    most, project = None if everything else limit, run.one_project
+    found = run.ask(
+        lambda client: list(
+            client.patterns.list(
+                limit=most,
+                project=project,
+                type=kind,
+                tag=tag,
+                category=category,
+                deprecated=deprecated,
+                q=words,
+            )
         )
     )
     rows = [
@@ -68,7 +71,7 @@ def list_(
 @click.pass_obj
 def show(run: Run, pattern: str) -> None:
     """Show a pattern."""
-    found = run.client.patterns.get(pattern)
+    found = run.ask(lambda client: client.patterns.get(pattern))
     fields: dict[str, Cell | list[str]] = {
         "id": found["id"],
         "project": found["project"],
@@ -147,7 +150,7 @@ def add(
         "parent_pattern_id": parent,
         "privacy_level": privacy,
     }
-    saved = run.client.patterns.create({"project": run.project_to_write(), **content})
+    saved = run.create(lambda client, to: client.patterns.create({"project": to, **content}))
     identity = saved.get("id")
     run.out.finish(
         cast("JsonValue", saved),
@@ -184,7 +187,8 @@ def _citation(text: str) -> dict[str, JsonValue]:
 @click.pass_obj
 def edit(run: Run, /, pattern: str, if_match: str | None, **fields: Field) -> None:
     """Change the fields that are named."""
-    changed = run.client.patterns.update(pattern, changes(fields), if_match=if_match)
+    wanted = changes(fields)
+    changed = run.change(lambda client: client.patterns.update(pattern, wanted, if_match=if_match))
     report_change(run, "pattern", cast("dict[str, JsonValue]", changed))
 
 
@@ -195,7 +199,7 @@ def edit(run: Run, /, pattern: str, if_match: str | None, **fields: Field) -> No
 def delete(run: Run, pattern: str, erase: bool, yes: bool) -> None:
     """Delete a pattern, or erase what it held."""
     options.confirm_delete("pattern", pattern, erase=erase, yes=yes)
-    run.client.patterns.delete(pattern, erase=erase)
+    run.change(lambda client: client.patterns.delete(pattern, erase=erase))
     options.deleted(run.out, "pattern", pattern, erase=erase)
 
 
@@ -205,6 +209,7 @@ def delete(run: Run, pattern: str, erase: bool, yes: bool) -> None:
 @click.pass_obj
 def outcome(run: Run, pattern: str, result: str) -> None:
     """Say whether a pattern worked when it was used."""
-    rated = run.client.patterns.outcome(pattern, success=result == "worked")
+    worked = result == "worked"
+    rated = run.change(lambda client: client.patterns.outcome(pattern, success=worked))
     run.out.note(f"quality is now {rated['quality_score']:.2f}")
     run.out.finish(cast("JsonValue", rated))

@@ -30,7 +30,8 @@ def projects() -> None:
 @click.pass_obj
 def list_(run: Run, remote: str | None, limit: int, everything: bool) -> None:
     """List projects, newest first."""
-    found = list(run.client.projects.list(remote=remote, limit=None if everything else limit))
+    most = None if everything else limit
+    found = run.ask(lambda client: list(client.projects.list(remote=remote, limit=most)))
     rows = [
         (short_date(p["created_at"]), p["slug"], identity(p), p["head"], _lag(p)) for p in found
     ]
@@ -81,12 +82,13 @@ def add(run: Run, slug: str | None, remotes: tuple[str, ...], parent: str | None
     if slug is None:
         from memctx.importing.projects import ensure_project  # noqa: PLC0415
 
-        saved = ensure_project(run.client, run.here())
+        identity = run.here()
+        saved = run.ask(lambda client: ensure_project(client, identity))
     else:
         body: dict[str, JsonValue] = {"slug": slug, "remotes": [*remotes]}
         if parent:
             body["parent"] = run.project_document(parent)["id"]
-        saved = run.client.projects.ensure(body)
+        saved = run.ask(lambda client: client.projects.ensure(body))
     run.out.finish(cast("JsonValue", saved), human=lambda: run.out.text(saved["slug"]))
 
 
@@ -132,5 +134,5 @@ def rename(run: Run, project: str, slug: str) -> None:
 
 def _update(run: Run, project: str, wanted: dict[str, JsonValue]) -> None:
     found = run.known_here() if project == "." else run.project_document(project)
-    changed = run.client.projects.update(found["id"], wanted)
+    changed = run.ask(lambda client: client.projects.update(found["id"], wanted))
     report_change(run, "project", cast("dict[str, JsonValue]", changed))

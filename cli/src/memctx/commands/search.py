@@ -74,7 +74,7 @@ def search(
         "explain": explain or None,
         "projects": [*run.projects] or None,
     }
-    answer = run.client.search(text, **options)
+    answer = run.ask(lambda client: client.search(text, **options))
     warn_degraded(run.out, answer["degraded"], answer.get("mend"))
     run.out.finish(
         cast("JsonValue", answer),

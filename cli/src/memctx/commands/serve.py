@@ -110,7 +110,15 @@ def stop(run: Run, *, data_dir: Path | None) -> None:
 @click.command(cls=Command)
 @click.pass_obj
 def status(run: Run) -> None:
-    """Show how the hub is doing; needs the scope admin for more than whether it is ready."""
+    """Show how this folder's replica is doing, or the hub where there is none or with --hub.
+
+    Of a hub the scope admin shows more than whether it is ready.
+    """
+    if run.local is not None:
+        from memctx.replica_status import replica_status  # noqa: PLC0415 - the hub has its own
+
+        replica_status(run, run.local)
+        return
     readiness = dict(run.client.ready())
     try:
         found = run.client.status()

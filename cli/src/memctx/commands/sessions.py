@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from sync_agent import documents as doc
+    from sync_agent.interface import MemoryClient
 
 Field = str | float | bool | tuple[str, ...] | None
 
@@ -48,10 +49,9 @@ def list_(
 ) -> None:
     """List sessions, newest first."""
     filters = {"project": run.one_project, "status": status, "tag": tag, "agent": agent}
-    found = list(
-        run.client.sessions.list(
-            limit=None if everything else limit, since=since, until=until, **filters
-        )
+    most = None if everything else limit
+    found = run.ask(
+        lambda client: list(client.sessions.list(limit=most, since=since, until=until, **filters))
     )
     rows = [
         (short_date(s["started_at"]), s["project"], s["title"], s["message_count"], s["id"])
@@ -69,12 +69,14 @@ def list_(
 @click.pass_obj
 def show(run: Run, session: str, messages: bool, limit: int | None, as_of: int | None) -> None:
     """Show a session and what was said in it."""
-    found = run.client.sessions.get(session, as_of=as_of)
-    said = run.client.sessions.messages(found["id"], limit=limit) if messages else iter(())
+
+    def read(client: MemoryClient) -> tuple[doc.Session, list[doc.Message]]:
+        one = client.sessions.get(session, as_of=as_of)
+        return one, list(client.sessions.messages(one["id"], limit=limit)) if messages else []
+
+    found, said = run.ask(read)
     if run.out.as_json:
-        run.out.finish(
-            {**cast("dict[str, JsonValue]", found), "messages": cast("JsonValue", [*said])}
-        )
+        run.out.finish({**cast("dict[str, JsonValue]", found), "messages": cast("JsonValue", said)})
         return
     _print_session(run, found)
     for message in said:
@@ -152,7 +154,7 @@ def add(
         "privacy_level": privacy,
         "messages": [*(_turn(text) for text in messages)],
     }
-    saved = run.client.sessions.create({"project": run.project_to_write(), **body})
+    saved = run.create(lambda client, to: client.sessions.create({"project": to, **body}))
     identity = saved.get("id")
     run.out.finish(
         cast("JsonValue", saved),
@@ -173,7 +175,8 @@ def _turn(text: str) -> dict[str, JsonValue]:
 @click.pass_obj
 def append(run: Run, session: str, messages: tuple[str, ...]) -> None:
     """Append turns to a session, such as 'user: why is it slow?'."""
-    done = run.client.sessions.append(session, [_turn(text) for text in messages])
+    turns = [_turn(text) for text in messages]
+    done = run.change(lambda client: client.sessions.append(session, turns))
     run.out.note(f"{done['added']} added")
     run.out.finish(cast("JsonValue", done), count=done["added"])
 
@@ -196,7 +199,8 @@ def append(run: Run, session: str, messages: tuple[str, ...]) -> None:
 @click.pass_obj
 def edit(run: Run, /, session: str, if_match: str | None, **fields: Field) -> None:
     """Change the fields that are named."""
-    changed = run.client.sessions.update(session, changes(fields), if_match=if_match)
+    wanted = changes(fields)
+    changed = run.change(lambda client: client.sessions.update(session, wanted, if_match=if_match))
     report_change(run, "session", cast("dict[str, JsonValue]", changed))
 
 
@@ -207,7 +211,7 @@ def edit(run: Run, /, session: str, if_match: str | None, **fields: Field) -> No
 def delete(run: Run, session: str, erase: bool, yes: bool) -> None:
     """Delete a session with its messages, or erase what it held."""
     options.confirm_delete("session", session, erase=erase, yes=yes)
-    run.client.sessions.delete(session, erase=erase)
+    run.change(lambda client: client.sessions.delete(session, erase=erase))
     options.deleted(run.out, "session", session, erase=erase)
 
 

@@ -1,4 +1,4 @@
-"""Sends one session to the hub, in batches that repeat without harm."""
+"""Sends one session to a memory, in batches that repeat without harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memory_core.errors import (
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from sync_agent.client import HubClient
+    from sync_agent.interface import MemoryClient
 
 MAX_MESSAGES = 100
 MAX_BYTES = 1_000_000
@@ -35,7 +35,7 @@ class Outbox:
 
     def __init__(
         self,
-        client: HubClient,
+        client: MemoryClient,
         session: Body,
         *,
         project: str,

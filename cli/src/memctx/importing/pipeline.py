@@ -77,6 +77,7 @@ class Importer:
         self._redactor = Redactor(how.privacy)
         self._boxes: dict[str, Box] = {}
         self._projects: set[str] = set()
+        self._elsewhere = False
 
     def run(self, transcripts: Iterable[Transcript]) -> None:
         """Imports every file; one that was imported as it is now is left out."""
@@ -95,12 +96,15 @@ class Importer:
     def _file(self, transcript: Transcript) -> None:
         path = transcript.path
         self._listener.file(path)
-        self._boxes, self._projects = {}, set()
+        self._boxes, self._projects, self._elsewhere = {}, set(), False
         troubles = self._troubles()
         try:
             shape = Shape.of(path)
             for item in read(path, transcript.agent, thinking=self._how.thinking):
                 self._take(item, path)
+                if self._elsewhere and not self._boxes:
+                    self._report.elsewhere += 1
+                    return
             for box in self._boxes.values():
                 box.flush()
             same = Shape.of(path) == shape
@@ -136,10 +140,13 @@ class Importer:
 
     def _begin(self, item: SessionItem, path: Path) -> None:
         try:
-            project: ProjectRef = self._target.project(item, path)
+            project: ProjectRef | None = self._target.project(item, path)
         except InvalidInput as error:
             # A repository whose marker is broken keeps no other repository from being imported.
             self._report.problem("session", item.id, error.detail)
+            return
+        if project is None:
+            self._elsewhere = True
             return
         self._projects.add(project.key)
         session = session_body(item, self._redactor)

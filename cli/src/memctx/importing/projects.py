@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from sync_agent import documents as doc
-    from sync_agent.client import HubClient
+    from sync_agent.interface import MemoryClient
 
 
-def find_project(client: HubClient, identity: ProjectIdentity) -> doc.Project | None:
+def find_project(client: MemoryClient, identity: ProjectIdentity) -> doc.Project | None:
     """Returns the hub's project of this identity, or None if it has none."""
     if identity.project_id is not None:
         try:
@@ -32,7 +32,7 @@ def find_project(client: HubClient, identity: ProjectIdentity) -> doc.Project | 
     return next(client.projects.list(slug=identity.slug, limit=1), None)
 
 
-def ensure_project(client: HubClient, identity: ProjectIdentity) -> doc.Project:
+def ensure_project(client: MemoryClient, identity: ProjectIdentity) -> doc.Project:
     """Returns the hub's project of this identity, made with its parents if there is none.
 
     A slug that belongs to a project with other remotes is not shared: this one gets the host

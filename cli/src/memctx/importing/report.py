@@ -40,6 +40,7 @@ class Report:
     dry_run: bool = False
     files: int = 0
     unchanged: int = 0
+    elsewhere: int = 0
     size: int = 0
     seconds: float = 0.0
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Report:
             "dry_run": self.dry_run,
             "files": self.files,
             "unchanged": self.unchanged,
+            "elsewhere": self.elsewhere,
             "bytes": self.size,
             "seconds": round(self.seconds, 3),
             "added": self.added,

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from memory_core.errors import ContextError
 from sync_agent.files import private_file, private_folder
 
 if TYPE_CHECKING:
     from sync_agent.client import HubClient
+    from sync_agent.replica import Replica
 
 VERSION = 1
 
@@ -59,6 +60,10 @@ class Entry:
     proofs: tuple[Proof, ...]
 
 
+Prove: TypeAlias = Callable[[str, int | None], Proof | None]
+"""Proves what a memory holds of a project at a position, by default at the last; None: cannot."""
+
+
 class SeenFiles:
     """The files that were imported completely, with what proves it.
 
@@ -66,10 +71,10 @@ class SeenFiles:
     ``force`` no file counts as unchanged.
     """
 
-    def __init__(self, path: Path, client: HubClient, how: str, *, force: bool = False) -> None:
+    def __init__(self, path: Path, prove: Prove, how: str, *, force: bool = False) -> None:
         self._force = force
         self._path = path
-        self._client = client
+        self._prove = prove
         self._how = how
         self._believed: dict[Proof, bool] = {}
         self._files = _load(path)
@@ -96,7 +101,7 @@ class SeenFiles:
         Files that are gone, and projects whose log cannot be proved, are left out.
         """
         projects = {name for _, names in self._done.values() for name in names}
-        proofs = {name: proof for name in projects if (proof := self._prove(name))}
+        proofs = {name: proof for name in projects if (proof := self._prove(name, None))}
         for path, (shape, names) in self._done.items():
             if names and names <= proofs.keys():
                 found = tuple(proofs[name] for name in sorted(names))
@@ -117,19 +122,41 @@ class SeenFiles:
             self._believed[proof] = self._prove(proof.project, proof.seq) == proof
         return self._believed[proof]
 
-    def _prove(self, project: str, seq: int | None = None) -> Proof | None:
-        """Returns the digest of a project's log at a position, by default at its head."""
+
+def proved_by_hub(client: HubClient) -> Prove:
+    """Returns how a hub proves what it holds: by the digests of its logs."""
+
+    def prove(project: str, seq: int | None) -> Proof | None:
         try:
             if seq is None:
-                seq = self._client.projects.get(project)["head"]
+                seq = client.projects.get(project)["head"]
             if seq < 1:
                 return None
-            page = self._client.projects.events(project, after=seq - 1, limit=1)
+            page = client.projects.events(project, after=seq - 1, limit=1)
         except ContextError:
             return None
         if not page["items"] or page["items"][0]["seq"] != seq:
             return None
         return Proof(project, page["epoch"], seq, page["items"][0]["digest"])
+
+    return prove
+
+
+def proved_by_replica(replica: Replica) -> Prove:
+    """Returns how a replica proves what it holds: by the hashes of its journal."""
+
+    def prove(project: str, number: int | None) -> Proof | None:
+        try:
+            if number is None:
+                number = replica.project(project).last_number
+            rows = replica.journal(project, after=number - 1, limit=1) if number > 0 else []
+        except ContextError:
+            return None
+        if not rows or rows[0].number != number:
+            return None
+        return Proof(project, replica.replica_id, number, rows[0].hash.hex())
+
+    return prove
 
 
 def _load(path: Path) -> dict[str, Entry]:

@@ -53,6 +53,11 @@ def _print_rest(out: Output, report: Report) -> None:
         f"{report.files} {files} {done}{left}"
         f" ({report.size / 1e6:.1f} MB, {report.seconds:.1f} s, {speed:.1f} MB/s)"
     )
+    if report.elsewhere:
+        out.note(
+            f"{report.elsewhere} left out: they belong to other projects than this replica's;"
+            " import them in their own folders, or into a hub with --hub"
+        )
     if report.redactions:
         counts = ", ".join(f"{count} {kind}" for kind, count in report.redactions.most_common())
         out.note(f"taken out before anything was sent: {counts}")

@@ -1,4 +1,4 @@
-"""Where an import goes: to the hub, or nowhere when it is only tried."""
+"""Where an import goes: to the hub, into a replica, or nowhere when it is only tried."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from memctx.importing.shape import Body
 from memory_core.errors import Deleted, NotFound
 from memory_core.identity import ProjectIdentity, identify, identify_remote
 from memory_core.transcripts import SessionItem
+from sync_agent.places import find_replica
 
 if TYPE_CHECKING:
     from sync_agent.client import HubClient
+    from sync_agent.local import LocalClient
 
 
 class ProjectRef(NamedTuple):
@@ -53,8 +55,10 @@ class Box(Protocol):
 class Target(Protocol):
     """Finds the project of a session and opens a box for it."""
 
-    def project(self, item: SessionItem, path: Path) -> ProjectRef:
+    def project(self, item: SessionItem, path: Path) -> ProjectRef | None:
         """Returns the project that a session of the transcript at ``path`` belongs to.
+
+        None where the session belongs to a project that this target does not take.
 
         Raises:
             InvalidMarker: a marker file applies but cannot be used.
@@ -115,6 +119,50 @@ class HubTarget:
 
     def box(self, session: Body, project: ProjectRef, report: Report) -> Box:
         """Returns an outbox to the hub."""
+        tally = report.tally(project.key, project.slug, project.identity)
+        return Outbox(self._client, session, project=project.key, tally=tally, report=report)
+
+
+class ReplicaTarget:
+    """Writes into a replica, which takes what belongs to its own project.
+
+    With ``named``, everything goes into that project, which the replica holds.
+    """
+
+    def __init__(self, client: LocalClient, named: ProjectRef | None = None) -> None:
+        self._client = client
+        self._named = named
+        own = client.own
+        self._own = ProjectRef(own.id, own.slug, own.identity)
+        self._is_own: dict[tuple[str, str], bool] = {}
+        self._taken: set[str] = set()
+
+    def project(self, item: SessionItem, path: Path) -> ProjectRef | None:
+        """Returns the replica's project, None for sessions of others."""
+        if self._named is not None:
+            return self._named
+        if item.parent_id in self._taken or self._belongs(item, path):
+            self._taken.add(item.id)
+            return self._own
+        return None
+
+    def _belongs(self, item: SessionItem, path: Path) -> bool:
+        key = (item.cwd or str(path.parent), str(item.metadata.get("git_remote") or ""))
+        if key not in self._is_own:
+            folder = Path(item.cwd) if item.cwd else None
+            # A folder inside the repository is of it, also one that is no longer there.
+            here = folder is not None and find_replica(folder) == self._client.replica.path
+            self._is_own[key] = here or self._is_of(identity_of(item, path))
+        return self._is_own[key]
+
+    def _is_of(self, identity: ProjectIdentity) -> bool:
+        own = self._client.own
+        if own.remotes or identity.remotes:
+            return not {*own.remotes}.isdisjoint(identity.remotes)
+        return identity.kind == own.identity and identity.slug == own.slug
+
+    def box(self, session: Body, project: ProjectRef, report: Report) -> Box:
+        """Returns an outbox to the replica."""
         tally = report.tally(project.key, project.slug, project.identity)
         return Outbox(self._client, session, project=project.key, tally=tally, report=report)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memory_core.errors import InvalidId
-from memory_core.identity import ProjectIdentity, identify
+from memory_core.identity import ProjectIdentity, identify, validate_slug
 from memory_core.ids import parse_uuid, uuid7
 from sync_agent.agent.folder import AgentFolder
 from sync_agent.agent.registry import Registry
@@ -25,10 +25,21 @@ class Enrolled:
     new: bool
 
 
-def enrol(folder: AgentFolder, root: Path) -> Enrolled:
+def enrol(
+    folder: AgentFolder,
+    root: Path,
+    *,
+    user: bool = False,
+    slug: str | None = None,
+    parent: str | None = None,
+) -> Enrolled:
     """Makes the replica of the project in ``root`` unless it is there, and registers it.
 
+    ``user`` puts it into the user's own folder. ``slug`` and ``parent`` are the project's name
+    and the one it is a part of, where the folder alone does not say them right.
+
     Raises:
+        InvalidSlug: no project can have that name.
         ReplicaReadOnly: the folder cannot be written.
         InvalidMarker: its marker file cannot be used.
     """
@@ -38,14 +49,17 @@ def enrol(folder: AgentFolder, root: Path) -> Enrolled:
         with Replica.open(path) as replica:
             project = next((r.slug for r in replica.projects() if r.role == "own"), identity.slug)
     else:
-        path, project = place_of(identity, root), identity.slug
-        _make(path, identity)
+        path, project = place_of(identity, root, user=user), identity.slug
+        if slug is not None:
+            project = validate_slug(slug)
+        above = identity.parent.slug if identity.parent else None
+        _make(path, identity, project, validate_slug(parent) if parent is not None else above)
     where = identity.root or root
     registered = Registry(folder.registry).add(path, project, root=where)
     return Enrolled(path, where, project, registered)
 
 
-def _make(path: Path, identity: ProjectIdentity) -> None:
+def _make(path: Path, identity: ProjectIdentity, slug: str, parent: str | None) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = path.with_name(IGNORE)
@@ -55,10 +69,10 @@ def _make(path: Path, identity: ProjectIdentity) -> None:
         raise LocalFailure(f"{path.parent}: {error.strerror}") from error
     project = NewProject(
         id=_project_id(identity),
-        slug=identity.slug,
+        slug=slug,
         remotes=identity.remotes,
         identity=identity.kind,
-        parent=identity.parent.slug if identity.parent else None,
+        parent=parent,
     )
     Replica.create(path, project).close()
 

@@ -65,6 +65,19 @@ class LocalClient:
         self._recalling.close()
         self.replica.close()
 
+    @property
+    def own(self) -> ProjectRow:
+        """The project that the replica was made for."""
+        return self.replica.projects()[0]
+
+    def indexed(self, projects: Sequence[ProjectRow]) -> tuple[int, int]:
+        """Returns how far projects are indexed, and how far they could be, in changes."""
+        return self._recalling.indexed(projects)
+
+    def waiting(self, project_id: str) -> int:
+        """Returns how many texts of a project wait for their vectors."""
+        return self._recalling.waiting(project_id)
+
     def search(self, query: str, **options: JsonValue) -> doc.SearchAnswer:
         """Searches; options are those of ``POST /search`` (projects, kinds, tags, limit …)."""
         started = time.perf_counter()
@@ -87,6 +100,16 @@ class LocalClient:
         """Returns the fields whose pushed value is kept beside the hub's."""
         found = self.replica.conflicts(project_id=self._one(project))
         return cast("list[Mapping[str, JsonValue]]", found)
+
+    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
+        """Returns one conflict, also one that is resolved."""
+        return conflicts.conflict(self.replica, conflict)
+
+    def resolve_conflict(
+        self, conflict: str, resolution: str, value: JsonValue = None
+    ) -> Mapping[str, JsonValue]:
+        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
+        return conflicts.resolve(self.replica, conflict, resolution, value)
 
     def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
         """Returns one conflict, also one that is resolved."""

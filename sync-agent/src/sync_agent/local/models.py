@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from memory_core.errors import ContextError
-from sync_agent.config import model_directory
+from sync_agent.config import embedding_provider, model_directory
 
 if TYPE_CHECKING:
     from memory_core.embedding.port import Embedder
 
-PROVIDER = "MEMCTX_EMBEDDING_PROVIDER"
 LOCAL_PROVIDERS = ("onnx", "hashing")
 
 
@@ -20,11 +18,11 @@ def installed_embedder() -> Embedder | None:
 
     Only providers that run on this machine are used: a question about a replica never leaves it.
     """
-    from memory_core.embedding.factory import build  # noqa: PLC0415 - many calls embed nothing
-
-    provider = os.environ.get(PROVIDER, "onnx").strip().lower() or "onnx"
+    provider = embedding_provider()
     if provider not in LOCAL_PROVIDERS:
         return None
+    from memory_core.embedding.factory import build  # noqa: PLC0415 - many calls embed nothing
+
     try:
         return build(provider, model_dir=model_directory())
     except ContextError:

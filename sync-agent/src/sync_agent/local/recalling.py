@@ -131,6 +131,10 @@ class Recalling:
         heads = [self._replica.project(row.id).change_no for row in projects]
         return sum(map(min, reached, heads)), sum(heads)
 
+    def waiting(self, project_id: str) -> int:
+        """Returns how many texts of a project wait for their vectors."""
+        return self._index.progress(project_id).pending
+
     def forget(self, project_id: str) -> None:
         """Takes out of the index at once what was erased."""
         catch_up(self._replica, self._index, project_id)
