@@ -199,16 +199,6 @@ class MemoryClient(Protocol):
         """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
         ...
 
-    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
-        """Returns one conflict, also one that is resolved."""
-        ...
-
-    def resolve_conflict(
-        self, conflict: str, resolution: str, value: JsonValue = None
-    ) -> Mapping[str, JsonValue]:
-        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
-        ...
-
     def close(self) -> None:
         """Gives up what it holds open."""
         ...

@@ -111,16 +111,6 @@ class LocalClient:
         """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
         return conflicts.resolve(self.replica, conflict, resolution, value)
 
-    def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
-        """Returns one conflict, also one that is resolved."""
-        return conflicts.conflict(self.replica, conflict)
-
-    def resolve_conflict(
-        self, conflict: str, resolution: str, value: JsonValue = None
-    ) -> Mapping[str, JsonValue]:
-        """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
-        return conflicts.resolve(self.replica, conflict, resolution, value)
-
     def _one(self, project: str | None) -> str | None:
         return None if project is None else self._resolve([project])[0].id
 
