@@ -1,0 +1,68 @@
+"""A damaged replica file: set aside, its journal salvaged, a new one in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memory_core.clock import now
+from memory_core.errors import NotFound
+from memory_core.ids import uuid7
+from sync_agent.replica import NewProject, Replica, set_aside
+from sync_agent.sync.locking import sync_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from memory_core.records import Document
+    from sync_agent.replica import ProjectRow
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Where the damaged file is now, and what was saved of its journal."""
+
+    aside: Path
+    kept: int
+    unreadable: int
+
+    def document(self) -> Document:
+        """Returns it as JSON."""
+        return {"aside": str(self.aside), "kept": self.kept, "unreadable": self.unreadable}
+
+
+def renew(path: Path, project: NewProject | None = None) -> Renewed:
+    """Puts a new replica in the place of a damaged one, with all of its journal that can be read.
+
+    The next sync reads everything else from the hub. ``project`` is what the replica is to hold
+    where the damaged file does not say. The damaged file stays beside the new one.
+
+    Raises:
+        NotFound: the file does not say what it held, and ``project`` is not given.
+        SyncBusy: another process is synchronising.
+        ContextError: the disk does not allow it; the damaged file is in its place.
+    """
+    with sync_lock(path):
+        found = Replica.salvage(path)
+        held = [_again(row) for row in found.projects] or ([project] if project else [])
+        if not held:
+            raise NotFound(f"the damaged file {path} does not say what project it held")
+        aside = set_aside(path, now())
+        with Replica.create(path, held[0], replica_id=found.replica_id or uuid7()) as fresh:
+            for more in held[1:]:
+                fresh.add_project(more)
+            kept = fresh.carry(found.rows)
+    return Renewed(aside, kept, found.unreadable)
+
+
+def _again(row: ProjectRow) -> NewProject:
+    return NewProject(
+        id=row.id,
+        slug=row.slug,
+        remotes=row.remotes,
+        identity=row.identity,
+        parent=row.parent,
+        role=row.role,
+        hub=row.hub,
+        actor=row.actor,
+    )
