@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import LiteralString
 
 import numpy as np
@@ -212,7 +213,7 @@ class SqlIndexStore:
         """
         if any(record.project_id != project_id for record in records):
             raise InvalidInput("a record of another project cannot be indexed here")
-        batch = prepare_batch(records, deleted)
+        batch = cache(partial(prepare_batch, records, deleted))
         retried(lambda: self._write(project_id, upto_seq, batch, after_seq))
 
     def reset(self, project_id: str) -> None:
@@ -224,7 +225,11 @@ class SqlIndexStore:
         with self._indexes.database.transaction(self._tenant_id) as connection:
             clear(lock(connection, self._tenant_id, project_id))
 
-    def _write(self, project_id: str, upto_seq: int, batch: Batch, after_seq: int) -> None:
+    def _write(
+        self, project_id: str, upto_seq: int, batch: Callable[[], Batch], after_seq: int
+    ) -> None:
+        """Cuts and writes under the project's lock: whoever waits for it finds the work done,
+        and does not cut the same records once more."""
         indexes = self._indexes
         with indexes.database.transaction(self._tenant_id, limit_s=STEP_S) as connection:
             locked = lock(connection, self._tenant_id, project_id)
@@ -236,7 +241,7 @@ class SqlIndexStore:
             if indexes.model.current is not None and not of:
                 of = [generations.ensure(locked, indexes.model.current)]
                 locked = locked._replace(last_generation=of[0].number)
-            write(locked, batch, upto_seq, of, keep_gone=indexes.vectors is not None)
+            write(locked, batch(), upto_seq, of, keep_gone=indexes.vectors is not None)
 
 
 class SqlReading:
