@@ -186,3 +186,51 @@ def test_ones_own_private_record_stays(replica: Replica, log: FakeLog) -> None:
     pull(replica, log)
     assert replica.get(Kind.SESSION, made.record_id)["title"] == "mine"
     assert Ref(Kind.SESSION, made.record_id) in replica.load([Ref(Kind.SESSION, made.record_id)])
+
+
+@pytest.mark.parametrize("kind", [Kind.SESSION, Kind.MESSAGE, Kind.CHECKPOINT, Kind.PATTERN])
+def test_without_a_hub_an_erasure_leaves_nothing_behind(replica: Replica, kind: Kind) -> None:
+    made = holding(kind)
+    for each in made:
+        replica.write(PROJECT, each)
+    erased = made[-1].record_id
+    if kind is Kind.MESSAGE:
+        found = replica.messages(made[0].record_id)
+        erased = next(str(one["id"]) for one in found if SECRET in str(one["text"]))
+    from_it = CreatePattern(
+        pattern_type=PatternType.CODE,
+        name="lesson",
+        source_session_id=erased if kind is Kind.SESSION else None,
+    )
+    replica.write(PROJECT, operation(Kind.PATTERN, from_it))
+    at = replica.project(PROJECT).change_no
+    assert replica.write(PROJECT, operation(kind, Erase(), erased)).is_unwritten
+    assert SECRET.encode() not in raw(replica)
+    with pytest.raises(NotFound):
+        replica.get(kind, erased)
+    rows = replica.journal(PROJECT)
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+    told = {change.ref: change.document for change in replica.changes(PROJECT, at)}
+    assert told[Ref(kind, erased)] is None
+    assert replica.check() == []
+    # What is left is what a hub takes without a complaint.
+    log = FakeLog()
+    push(replica, log)
+    pull(replica, log)
+    assert replica.counts(PROJECT).rejected == 0
+    assert [item["name"] for item in replica.patterns().items][:1] == ["lesson"]
+    if kind is Kind.MESSAGE:
+        shown = [(m["text"], m["position"]) for m in replica.messages(made[0].record_id)]
+        assert shown == [("kept too", 0), ("before", 1)]
+
+
+def test_without_a_hub_the_sessions_below_an_erased_one_go_too(replica: Replica) -> None:
+    parent = operation(Kind.SESSION, CreateSession(title=SECRET))
+    below = CreateSession(title=SECRET + " below", parent_session_id=parent.record_id)
+    child = operation(Kind.SESSION, below)
+    other = operation(Kind.SESSION, CreateSession(title="other"))
+    replica.write_many(PROJECT, [parent, child, other])
+    replica.write(PROJECT, operation(Kind.SESSION, Erase(), parent.record_id))
+    assert SECRET.encode() not in raw(replica)
+    assert [row.op_id for row in replica.journal(PROJECT)] == [other.op_id]
+    assert [item["id"] for item in replica.sessions().items] == [other.record_id]

@@ -70,16 +70,16 @@ def _wipe_row(connection: sqlite3.Connection, ref: Ref, row: tuple[Any, ...], ac
         kept = [message for message in content["messages"] if message.get("id") != ref.id]
         if kept or type_ == "create_session":
             content["messages"] = kept
-            _rewrite(connection, place, type_, content)
+            rewrite(connection, place, type_, content)
             return
     connection.execute(
         "UPDATE journal SET kind = ?, record_id = ?, base = NULL, result = ? WHERE place = ?",
         (ref.kind.value, ref.id, dumps(_REASON), place),
     )
-    _rewrite(connection, place, "delete", {})
+    rewrite(connection, place, "delete", {})
 
 
-def _rewrite(connection: sqlite3.Connection, place: int, type_: str, body: Document) -> None:
+def rewrite(connection: sqlite3.Connection, place: int, type_: str, body: Document) -> None:
     """Puts another body into a pending row, and its digests right."""
     row = connection.execute(
         "SELECT project_id, number, op_id, kind, record_id, base, at FROM journal WHERE place = ?",

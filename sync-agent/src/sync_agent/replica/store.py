@@ -114,7 +114,9 @@ class Replica(ReplicaCare):
 
         The operation must be redacted already; ``redactions`` are the counts of that by record.
         An update without a base is made against what is shown now. Repeating an operation by its
-        id changes nothing.
+        id changes nothing. What is erased in a project that was never synchronised is gone at
+        once with all that the journal says about it; else the content goes when the hub's
+        erasure is pulled.
 
         Raises:
             NotFound, Deleted, AlreadyExists, InvalidInput: as the hub would say it.
@@ -136,10 +138,16 @@ class Replica(ReplicaCare):
         """
         moment = at or now()
         with self._file.writing() as connection:
-            return [
+            written = [
                 writing.write(connection, project_id, operation, at=moment, redactions=redactions)
                 for operation in operations
             ]
+            unwritten = any(one.is_unwritten for one in written)
+            if unwritten:
+                set_meta(connection, "purge", "1")
+        if unwritten:
+            self.purge()
+        return written
 
     # Synchronising
 
