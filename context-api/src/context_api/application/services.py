@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from context_api.application.caching import Caches
 from context_api.application.index_care_source import IndexSource
@@ -71,6 +72,9 @@ class Services:
     """By tenant and project: the vector server, if there is one, and what SQL says it holds."""
 
     measures: Measures = field(default_factory=Measures)
+    model_dir: Path | None = None
+    """Where the embedding model is installed, if it is one of files."""
+
     news: News = field(default_factory=News)
     key_uses: dict[tuple[str, str], str] = field(default_factory=dict)
     maintenance: asyncio.Lock = field(default_factory=asyncio.Lock)

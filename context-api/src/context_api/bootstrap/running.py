@@ -69,6 +69,7 @@ async def running(settings: Settings, loader: ModelLoader | None = None) -> Asyn
             limiter=caching.limiter,
             cache_answers=caching.answers,
             vectors=parts.vectors,
+            model_dir=settings.local_model if settings.embedding_provider == "onnx" else None,
             measures=Measures(
                 caches=caching.cache.counts,
                 missing_parts=lambda: [*indexes.degraded(), *caching.missing],

@@ -196,10 +196,24 @@ class UpdatedProject(Project):
     conflicts: list[str]
 
 
+class ReplicaCounts(Answer):
+    """How many replicas of a project are in each state."""
+
+    active: int
+    paused: int
+    offline: int
+
+
+class FollowedProject(Project):
+    """A project, with its replicas."""
+
+    replicas: ReplicaCounts
+
+
 class ProjectList(Answer):
     """A page of projects, newest first."""
 
-    items: list[Project]
+    items: list[FollowedProject]
     next_cursor: str | None
 
 

@@ -98,6 +98,65 @@ class PulledPage(Answer):
     shared: SharedProject | None
 
 
+class ReplicaState(Answer):
+    """A replica of a project; ``lag`` counts the events it has not read yet.
+
+    ``offline``: not seen for 45 minutes. ``alert``: more than 100 operations wait in it.
+    """
+
+    id: Uuid
+    project: str
+    project_id: Uuid
+    name: str
+    actor: str
+    agent: str
+    protocol: int
+    state: Literal["active", "paused", "offline"]
+    first_seen: Moment
+    last_seen: Moment
+    cursor: int
+    head: int
+    lag: int
+    pending: int
+    conflicts: int
+    rejected: int
+    alert: bool
+
+
+class Unerased(Answer):
+    """An erasure that replicas have not confirmed: those that are ``waiting`` may still hold it."""
+
+    project: str
+    project_id: Uuid
+    seq: int
+    record_id: Uuid
+    waiting: list[Uuid]
+
+
+class SyncStatus(Answer):
+    """How the replicas are, and what some of them still have to erase, newest first."""
+
+    replicas: list[ReplicaState]
+    erasures: list[Unerased]
+
+
+class ModelFile(Answer):
+    """A file of the model."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Model(Answer):
+    """The model that the hub embeds with."""
+
+    name: str
+    dimension: int
+    precision: str
+    files: list[ModelFile]
+
+
 class SnapshotItem(Answer):
     """A record as it is, in the form in which its events make it."""
 

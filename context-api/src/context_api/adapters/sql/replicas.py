@@ -17,6 +17,8 @@ from memory_core.events import EventType
 _FIELDS = tuple(field.name for field in fields(Replica))
 # What a replica cannot say about itself.
 _KEPT = frozenset({"actor", "last_number", "last_hash", "first_seen"})
+# Each is one condition of a statement, and databases bound their number.
+_PLACES = 200
 _ERASED = [type_.value for type_ in EventType if type_.value.endswith(".erased")]
 
 
@@ -72,20 +74,19 @@ class ReplicaReader:
         return [_to_replica(row) for row in rows.mappings()]
 
     async def erasures(self, after: Mapping[str, int], limit: int) -> list[Erasure]:
-        """Returns the newest erasures after a position of each project's log."""
-        if not after:
-            return []
-        log = t.events
-        places = [and_(log.c.project_id == one, log.c.seq > seq) for one, seq in after.items()]
-        rows = await self._connection.execute(
-            select(log.c.project_id, log.c.seq, log.c.record_id)
-            .where(log.c.tenant_id == self._tenant_id, log.c.type.in_(_ERASED), or_(*places))
-            .order_by(log.c.recorded_at.desc(), log.c.seq.desc())
-            .limit(limit)
-        )
-        return [
-            Erasure(project_id=row.project_id, seq=row.seq, record_id=row.record_id) for row in rows
-        ]
+        """Returns up to ``limit`` erasures after a position of each project's log."""
+        log, left, found = t.events, list(after.items()), list[Erasure]()
+        while left:
+            some, left = left[:_PLACES], left[_PLACES:]
+            places = [and_(log.c.project_id == one, log.c.seq > seq) for one, seq in some]
+            rows = await self._connection.execute(
+                select(log.c.project_id, log.c.seq, log.c.record_id)
+                .where(log.c.tenant_id == self._tenant_id, log.c.type.in_(_ERASED), or_(*places))
+                .order_by(log.c.recorded_at.desc(), log.c.seq.desc())
+                .limit(limit - len(found))
+            )
+            found += [Erasure(project_id=row[0], seq=row[1], record_id=row[2]) for row in rows]
+        return found
 
     def _named(self, project_id: str, replica_id: str) -> tuple[Any, ...]:
         table = t.replicas

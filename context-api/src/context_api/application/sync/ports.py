@@ -129,7 +129,7 @@ class ReplicaReader(Protocol):
         """Returns the replicas of some projects, or of all, the longest known first."""
 
     async def erasures(self, after: Mapping[str, int], limit: int) -> list[Erasure]:
-        """Returns the newest erasures after a position of each project's log."""
+        """Returns up to ``limit`` erasures after a position of each project's log."""
 
 
 class ReplicaWriter(ReplicaReader, Protocol):

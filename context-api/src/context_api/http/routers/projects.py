@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from context_api.application import projects
+from context_api.application.sync.status import with_replicas
 from context_api.http import documents
 from context_api.http.access import API
 from context_api.http.answers import Json, answer, listing
@@ -60,13 +61,18 @@ async def list_projects(ask: Asking, query: Annotated[ListProjects, Query()]) ->
     found = await projects.find(
         ask.services, ask.caller, slug=query.slug, remote=query.remote, page=query.page
     )
-    return listing(found.items, found.next_cursor)
+    shown = await with_replicas(ask.services, ask.caller, found.items)
+    return listing(shown, found.next_cursor)
 
 
-@router.get("/{project_id}", response_model=documents.Project, responses=refuses(ProjectNotFound))
+@router.get(
+    "/{project_id}", response_model=documents.FollowedProject, responses=refuses(ProjectNotFound)
+)
 async def get_project(ask: Asking, project_id: PathId) -> Json:
     """Read a project."""
-    return answer(await projects.get(ask.services, ask.caller, project_id), tagged=True)
+    found = await projects.get(ask.services, ask.caller, project_id)
+    [shown] = await with_replicas(ask.services, ask.caller, [found])
+    return answer(shown, tagged=True)
 
 
 @router.patch(

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from context_api.application.authenticate import authenticate
 from context_api.application.sync import pull as pulling
 from context_api.application.sync import push as pushing
-from context_api.application.sync import ranges, snapshot, vectors
+from context_api.application.sync import ranges, snapshot, status, vectors
 from context_api.domain.caller import Caller
 from context_api.http import sync_reports as reports
 from context_api.http.access import API
 from context_api.http.answers import Json, answer, empty
 from context_api.http.auth import token_of
-from context_api.http.dto import Asking, PathId
+from context_api.http.dto import Asking, OneProject, PathId
 from context_api.http.packed import packed
 from context_api.http.refusals import refuses
 from context_api.http.route import HubRoute
@@ -41,11 +41,11 @@ from memory_core.errors import (
 
 BYTES = "application/octet-stream"
 
-router = APIRouter(prefix=f"{API}/projects", tags=["sync"], route_class=HubRoute)
+router = APIRouter(prefix=API, tags=["sync"], route_class=HubRoute)
 
 
 @router.post(
-    "/{project_id}/sync/push",
+    "/projects/{project_id}/sync/push",
     response_model=reports.Pushed,
     responses=refuses(
         ProjectNotFound, ReplicaForked, OperationsMissing, EpochChanged, UpgradeRequired
@@ -57,7 +57,7 @@ async def push_operations(ask: Asking, project_id: PathId, body: PushBody) -> Js
 
 
 @router.get(
-    "/{project_id}/sync/pull",
+    "/projects/{project_id}/sync/pull",
     response_model=reports.PulledPage,
     responses=refuses(ProjectNotFound, CursorExpired, EpochChanged, UpgradeRequired),
 )
@@ -84,7 +84,7 @@ async def pull_events(
 
 
 @router.get(
-    "/{project_id}/sync/snapshot",
+    "/projects/{project_id}/sync/snapshot",
     response_model=reports.SnapshotPage,
     responses=refuses(ProjectNotFound, InvalidCursor, EpochChanged),
 )
@@ -97,7 +97,7 @@ async def read_snapshot(
 
 
 @router.post(
-    "/{project_id}/sync/digests",
+    "/projects/{project_id}/sync/digests",
     response_model=reports.RangeDigests,
     responses=refuses(ProjectNotFound, CursorExpired),
 )
@@ -107,7 +107,7 @@ async def digest_ranges(ask: Asking, project_id: PathId, body: DigestsBody) -> J
 
 
 @router.post(
-    "/{project_id}/sync/events",
+    "/projects/{project_id}/sync/events",
     response_model=reports.EventList,
     responses=refuses(ProjectNotFound),
 )
@@ -120,7 +120,7 @@ async def read_events(
 
 
 @router.post(
-    "/{project_id}/sync/vectors",
+    "/projects/{project_id}/sync/vectors",
     response_class=Response,
     responses={
         200: {
@@ -136,3 +136,9 @@ async def read_vectors(ask: Asking, project_id: PathId, body: VectorsBody) -> Re
     """Read the vectors of texts, so that a replica need not make them."""
     found = await vectors.vectors(ask.services, ask.caller, project_id, body.hashes)
     return empty() if found is None else Response(found, media_type=BYTES)
+
+
+@router.get("/sync/status", response_model=reports.SyncStatus, responses=refuses(ProjectNotFound))
+async def sync_status(ask: Asking, query: Annotated[OneProject, Query()]) -> Json:
+    """Tell how the replicas are, and which erasures have not reached all of them."""
+    return answer(await status.status(ask.services, ask.caller, query.project))
