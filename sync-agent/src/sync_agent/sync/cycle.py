@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_core.clock import now
@@ -27,6 +28,7 @@ from sync_agent.replica import Limits, ProjectRow, Replica
 from sync_agent.replica import State as Journal
 from sync_agent.sync.batches import batches
 from sync_agent.sync.bootstrap import begin
+from sync_agent.sync.indexing import refresh_index
 from sync_agent.sync.line import Line
 from sync_agent.sync.locking import SyncBusy, sync_lock
 from sync_agent.sync.rebuilding import rebuild
@@ -53,7 +55,7 @@ class Options:
     nothing is to be pushed, wait up to so many seconds for news before the cycle. ``full``: read
     everything again, into a new file. A log longer than ``snapshot_above`` events is not read
     from its beginning but taken as a snapshot. What is over ``limits`` leaves the replica in the
-    end, and stays at the hub.
+    end, and stays at the hub. ``index`` is the replica's index, to be brought up as well.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Options:
     full: bool = False
     limits: Limits = field(default_factory=Limits)
     snapshot_above: int = 20_000
+    index: Path | None = None
 
 
 def sync_project(
@@ -82,6 +85,7 @@ def sync_project(
         if not options.wait or cycle.waited():
             with sync_lock(replica.path):
                 cycle.run()
+                cycle.index()
     except SyncBusy as error:
         report.state, report.problem = State.BUSY, error
     except ContextError as error:
@@ -260,6 +264,15 @@ class _Cycle:
         if self._report.repaired.count(what) >= MAX_REPAIRS:
             raise error
         self._report.repaired.append(what)
+
+    def index(self) -> None:
+        """Brings the index up; what goes wrong there leaves the replica as it is."""
+        if self._options.index is None:
+            return
+        try:
+            refresh_index(self._replica, self._options.index, self._line.transport, self._report)
+        except ContextError as error:
+            self._report.index_problem = error
 
     def _tidy(self) -> None:
         """Lets go of what is over the limits, and of what the journal need not keep.

@@ -33,7 +33,8 @@ class Report:
     ``pulled`` counts events, ``records`` what came as a snapshot, ``outcomes`` the answers to
     operations. ``behind`` is how many events
     of the hub are not here yet. ``repaired`` names what had to be put right on the way
-    (``forked``, ``resent``, ``rebuilt``). ``newest`` is the time of the last event that was
+    (``forked``, ``resent``, ``rebuilt``). ``index_problem`` kept the index, not the replica, from
+    being as new as the hub. ``newest`` is the time of the last event that was
     pulled. ``model`` and ``shared`` are what the hub said of its vectors and of the team's own
     project.
     """
@@ -45,6 +46,8 @@ class Report:
     pushed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     evicted: int = 0
+    indexed: int = 0
+    vectors: int = 0
     newest: str | None = None
     pending: int = 0
     conflicts: int = 0
@@ -55,6 +58,7 @@ class Report:
     wire: Wire = field(default_factory=Wire)
     seconds: float = 0.0
     problem: ContextError | None = None
+    index_problem: ContextError | None = None
     model: ModelName | None = None
     shared: ProjectName | None = None
 
@@ -79,6 +83,8 @@ class Report:
             "pushed": self.pushed,
             "outcomes": {name: self.outcomes[name] for name in sorted(self.outcomes)},
             "evicted": self.evicted,
+            "indexed": self.indexed,
+            "vectors": self.vectors,
             "pending": self.pending,
             "conflicts": self.conflicts,
             "rejected": self.rejected,
@@ -89,7 +95,10 @@ class Report:
             "bytes_sent": self.wire.sent,
             "bytes_received": self.wire.received,
             "seconds": round(self.seconds, 3),
-            "problem": None
-            if self.problem is None
-            else {"code": self.problem.code, "detail": self.problem.detail},
+            "problem": _shown(self.problem),
+            "index_problem": _shown(self.index_problem),
         }
+
+
+def _shown(problem: ContextError | None) -> Document | None:
+    return None if problem is None else {"code": problem.code, "detail": problem.detail}
