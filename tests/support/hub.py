@@ -34,6 +34,7 @@ from tests.support.servers.children import start_child
 from tests.support.servers.finding import free_port
 
 KEY = "mctx_0123456789ab_" + "k" * 43
+ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -48,6 +49,9 @@ class Hub:
     model_dir: Path | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     key: str = KEY
+    program: Sequence[str] | None = None
+    """What is started in the place of this `memctx`."""
+
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,8 +87,8 @@ class Hub:
         """Starts the process and waits until it is ready."""
         with (self.folder / "hub.log").open("ab") as log:
             self.process = start_child(
-                [sys.executable, "-m", "memctx", "serve"],
-                cwd=self.folder,
+                [*(self.program or [sys.executable, "-m", "memctx"]), "serve"],
+                cwd=self.folder if self.program is None else ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -15,6 +15,8 @@ FORMAT = 1
 APPLICATION_ID = 0x6D637872  # "mcxr"
 BUSY_SECONDS = 5.0
 _HEADER = b"SQLite format 3\x00"
+_ROOM_BYTES = 64 * 1024
+"""What SQLite asks for at once: a piece of the memory that its connections share is 32 KiB."""
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -127,11 +129,20 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise Busy(f"the replica {path} is used by another process") from error
-        if primary == sqlite3.SQLITE_FULL:
+        if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
             raise StorageFull(f"no space is left for the replica {path}") from error
         if primary == sqlite3.SQLITE_READONLY:
             raise ReplicaReadOnly(f"the replica {path} cannot be written") from error
         raise Unavailable(f"the replica {path} cannot be used: {error}") from error
+
+
+def _is_full(path: Path) -> bool:
+    """Says whether the disk has no room: SQLite calls that an I/O error where it shares memory."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _ROOM_BYTES
 
 
 def make_file(path: Path) -> sqlite3.Connection:
