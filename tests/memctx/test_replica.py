@@ -206,6 +206,32 @@ def test_what_the_replica_lacks_is_asked_of_the_hub(begun: Place, hub: Hub) -> N
     hub.start()
 
 
+def test_the_agent_that_runs_answers_with_what_it_has_in_memory(begun: Place) -> None:
+    begun.json("sessions", "add", "--title", "The parser is slow", "--message", "user: why?")
+    own = begun.json("search", "parser")["hits"]
+    pack = begun.json("context", "parser")["items"]
+    assert begun.run("agent", "start").returncode == 0
+    try:
+        assert begun.json("search", "parser")["hits"] == own
+        assert begun.json("context", "parser")["items"] == pack
+        begun.json("sessions", "add", "--title", "Another parser, written meanwhile")
+        titles = [hit["title"] for hit in begun.json("search", "parser")["hits"]]
+        assert "Another parser, written meanwhile" in titles
+        script = (
+            "import sys; from memctx.__main__ import main; code = main(sys.argv[1:]);"
+            "print(*sorted({n.partition('.')[0] for n in sys.modules}), file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, "search", "parser"],
+            cwd=begun.folder, env=begun.environ, capture_output=True, text=True, check=True,
+            timeout=60,
+        )  # fmt: skip
+        assert "The parser is slow" in done.stdout
+        assert not {"numpy", "pydantic", "sqlite3"} & set(done.stderr.splitlines()[-1].split())
+    finally:
+        assert begun.run("agent", "stop").returncode == 0
+
+
 def test_a_light_installation_is_enough(begun: Place) -> None:
     """Everything a server needs is hidden: init, import and search run without it."""
     talk(begun, "parser", begun.folder)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from memctx.output import Output
-from memory_core.errors import ProjectNotFound
+from memory_core.errors import ContextError, ProjectNotFound
 from sync_agent import config_layers as layers
 from sync_agent.config import ClientConfig, load_config, load_project, names_hub
 from sync_agent.errors import HubUnreachable, NotHeld
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from memory_core.identity import ProjectIdentity
     from sync_agent import documents as doc
     from sync_agent.client import HubClient
@@ -75,21 +77,42 @@ class Run:
         Raises:
             ReplicaTooNew, ReplicaReadOnly, Corrupt, Busy: it is there and cannot be used.
         """
-        if self.options.hub or self.options.url or names_hub():
-            return None
-        from sync_agent.places import find_replica  # noqa: PLC0415 - only commands on records
-
-        path = find_replica(Path.cwd())
+        path = self.replica_path
         if path is None:
             return None
         from sync_agent.local import LocalClient  # noqa: PLC0415 - loads recall
 
         return self._open.enter_context(LocalClient.open(path))
 
-    @property
-    def memory(self) -> MemoryClient:
-        """What a command on records talks to: the replica of this folder, else the hub."""
-        return self.client if self.local is None else self.local
+    @cached_property
+    def replica_path(self) -> Path | None:
+        """The replica file of this folder, None if there is none or the hub is asked for."""
+        if self.options.hub or self.options.url or names_hub():
+            return None
+        from sync_agent.places import find_replica  # noqa: PLC0415 - only commands on records
+
+        return find_replica(Path.cwd())
+
+    def of_agent(self, request: dict[str, JsonValue]) -> JsonValue:
+        """Returns what the agent answers about this folder's replica, None if it does not.
+
+        It has the model and the index in memory already. Whatever goes wrong, the command can
+        do without it.
+        """
+        path = self.replica_path
+        if path is None:
+            return None
+        from sync_agent.agent.asking import ask  # noqa: PLC0415
+        from sync_agent.agent.folder import AgentFolder  # noqa: PLC0415
+        from sync_agent.config import user_state_directory  # noqa: PLC0415
+
+        folder = AgentFolder(user_state_directory() / "agent")
+        if not folder.socket.exists():
+            return None
+        try:
+            return ask(folder, {**request, "replica": str(path)}).get("answer")
+        except ContextError:
+            return None
 
     def ask(self, call: Callable[[MemoryClient], T]) -> T:
         """Returns what ``call`` does with the replica, else, or for what it lacks, with the hub.

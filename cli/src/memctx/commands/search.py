@@ -74,7 +74,11 @@ def search(
         "explain": explain or None,
         "projects": [*run.projects] or None,
     }
-    answer = run.ask(lambda client: client.search(text, **options))
+    given: dict[str, JsonValue] = {n: value for n, value in options.items() if value is not None}
+    told = run.of_agent({"do": "search", "query": text, "options": given})
+    answer = cast("doc.SearchAnswer | None", told)
+    if answer is None:
+        answer = run.ask(lambda client: client.search(text, **given))
     warn_degraded(run.out, answer["degraded"], answer.get("mend"))
     run.out.finish(
         cast("JsonValue", answer),

@@ -7,7 +7,9 @@ Mean pooling over the last hidden state, then scaling to length 1, as the model 
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,6 +84,7 @@ class OnnxEmbedder:
         model: str = MODEL_NAME,
         max_tokens: int = MAX_TOKENS,
         threads: int | None = None,
+        for_questions: bool = False,
     ) -> None:
         """Loads the model.
 
@@ -93,6 +96,8 @@ class OnnxEmbedder:
             max_tokens: where texts are cut.
             threads: for one run over texts; all available cores, at most 8, when not given. A
                 question takes one: that is quicker than waking others for so little.
+            for_questions: load the exact model only when a text is embedded: most commands ask
+                one question, and loading it takes longer than answering.
 
         Raises:
             ModelMissing: onnxruntime or tokenizers is not installed.
@@ -103,12 +108,23 @@ class OnnxEmbedder:
         self.dimension = DIMENSION
         cores = threads or min(available_cores(), _MAX_THREADS)
         self._tokenizer = _load_tokenizer(tokenizer_file, max_tokens)
-        self._session = _load_session(model_file, cores)
+        self._load_exact = partial(_load_session, model_file, cores)
+        self._loading = threading.Lock()
+        self._exact = None if for_questions and query_file else self._load_exact()
         self._query_session = _load_session(query_file, 1) if query_file else self._session
-        self._inputs = frozenset(item.name for item in self._session.get_inputs())
+        self._inputs = frozenset(item.name for item in self._query_session.get_inputs())
+
+    @property
+    def _session(self) -> Any:
+        with self._loading:
+            if self._exact is None:
+                self._exact = self._load_exact()
+            return self._exact
 
     @classmethod
-    def load(cls, model_dir: Path, *, threads: int | None = None) -> OnnxEmbedder:
+    def load(
+        cls, model_dir: Path, *, threads: int | None = None, for_questions: bool = False
+    ) -> OnnxEmbedder:
         """Returns the embedder of an installed model.
 
         Raises:
@@ -116,13 +132,13 @@ class OnnxEmbedder:
             ModelBroken: the install is damaged.
         """
         try:
-            return cls._load(model_dir, threads)
+            return cls._load(model_dir, threads, for_questions)
         except ModelBroken:
             # An installation may have replaced the files after their names were read.
-            return cls._load(model_dir, threads)
+            return cls._load(model_dir, threads, for_questions)
 
     @classmethod
-    def _load(cls, model_dir: Path, threads: int | None) -> OnnxEmbedder:
+    def _load(cls, model_dir: Path, threads: int | None, for_questions: bool) -> OnnxEmbedder:
         manifest = read_manifest(model_dir)
         if manifest.dimension != DIMENSION:
             raise ModelBroken(f"a model of {manifest.dimension} dimensions, expected {DIMENSION}")
@@ -135,6 +151,7 @@ class OnnxEmbedder:
             model=manifest.name + suffix,
             max_tokens=manifest.max_tokens,
             threads=threads,
+            for_questions=for_questions,
         )
 
     def embed(self, texts: Sequence[str]) -> Vectors:

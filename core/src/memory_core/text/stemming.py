@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
 import threading
 from functools import lru_cache
+from types import ModuleType
 from typing import Protocol
 
 _SHORTEST, _LONGEST = 3, 30
+_PACKAGE = f"{__name__}_snowball"
 _lock = threading.Lock()
 
 
@@ -16,10 +21,15 @@ class _Stemmer(Protocol):
 
 @lru_cache(maxsize=1)
 def _stemmer() -> _Stemmer:
-    # Imported late: a light command must not pay for the stemmers of thirty languages.
-    from snowballstemmer import stemmer  # noqa: PLC0415
-
-    english: _Stemmer = stemmer("english")
+    # The package imports the stemmers of thirty languages when it is imported itself, which
+    # takes longer than a search. Under a name of ours only the English one is.
+    package = ModuleType(_PACKAGE)
+    spec = importlib.util.find_spec("snowballstemmer")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("snowballstemmer is not installed", name="snowballstemmer")
+    package.__path__ = [*spec.submodule_search_locations]
+    sys.modules.setdefault(_PACKAGE, package)
+    english: _Stemmer = importlib.import_module(f"{_PACKAGE}.english_stemmer").EnglishStemmer()
     return english
 
 

@@ -63,3 +63,17 @@ _LISTS = (
 )
 
 STOP_WORDS: frozenset[str] = frozenset(word for words in _LISTS for word in words.split())
+
+_STEMMED = """
+abov actual alreadi alway ani anoth anybodi anyon anyth basic becaus befor besid certain despit
+doe dure els everi everybodi everyon everyth exact general goe henc howev insid mani mayb nobodi
+noth onc onli ourselv outsid perhap pleas probabl quit realli simpli sinc somebodi someon someth
+sometim themselv therebi therefor theyr theyv togeth usual veri whatev whenev wherev whi whichev
+yourselv youv
+"""
+
+STEMMED_STOP_WORDS = frozenset(_STEMMED.split())
+"""What the stemmer makes of them, where that is another word.
+
+Written down, because computing it is felt at the start of every command that searches.
+"""

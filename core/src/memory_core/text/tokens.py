@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from memory_core.text.stemming import stem
-from memory_core.text.stopwords import STOP_WORDS
+from memory_core.text.stopwords import STEMMED_STOP_WORDS, STOP_WORDS
 
 MAX_TOKENS = 20_000
 """Terms taken from one text at most; what follows is not indexed."""
@@ -173,4 +173,4 @@ def _unspaced(raw: str) -> list[Term]:
 
 
 # Stop words meet terms after stemming, so both forms are kept.
-_STOPPED = STOP_WORDS | {stem(word) for word in STOP_WORDS}
+_STOPPED = STOP_WORDS | STEMMED_STOP_WORDS

@@ -35,7 +35,8 @@ class Recaller:
     def answer(self, path: Path, request: Document) -> Document:
         """Returns the answer to a ``search`` or ``context`` request about a replica.
 
-        ``options`` are those of `LocalClient.search` and `LocalClient.context`.
+        ``options`` are those of `LocalClient.search` and `LocalClient.context`; a pack without
+        ``project`` is of the replica's own.
 
         Raises:
             InvalidInput: the request is not complete.
@@ -53,7 +54,7 @@ class Recaller:
                     raise InvalidInput("query is a text")
                 found = client.search(query, **options)
                 return {"answer": cast("JsonValue", found)}
-            project = request.get("project")
+            project = request.get("project") or client.own.id
             if not isinstance(project, str):
                 raise InvalidInput("project is a slug or an id")
             return {"answer": cast("JsonValue", client.context(project, **options))}

@@ -21,9 +21,13 @@ def installed_embedder() -> Embedder | None:
     provider = embedding_provider()
     if provider not in LOCAL_PROVIDERS:
         return None
-    from memory_core.embedding.factory import build  # noqa: PLC0415 - many calls embed nothing
-
     try:
-        return build(provider, model_dir=model_directory())
+        if provider == "hashing":
+            from memory_core.embedding.hashing import HashingEmbedder  # noqa: PLC0415
+
+            return HashingEmbedder()
+        from memory_core.embedding.onnx import OnnxEmbedder  # noqa: PLC0415
+
+        return OnnxEmbedder.load(model_directory(), for_questions=True)
     except ContextError:
         return None
