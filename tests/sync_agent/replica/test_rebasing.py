@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
         except ContextError:
             assert self.replica.journal(PROJECT) == before
         else:
-            assert written.is_unwritten or written.number == len(before) + 1
+            assert written.number == len(before) + 1
 
     @rule(operation=asked(), data=st.data())
     def user_edits_what_she_saw_long_ago(self, operation: Operation, data: st.DataObject) -> None:

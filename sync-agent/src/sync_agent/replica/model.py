@@ -106,7 +106,6 @@ class Written:
 
     ``document`` is the record as it is shown now, None for one that is gone; ``replayed`` says
     that the operation was in the journal before; ``stored`` is False for EPHEMERAL content.
-    ``is_unwritten``: the record was erased before any hub had it, and nothing is left to push.
     """
 
     op_id: str
@@ -120,7 +119,6 @@ class Written:
     differing: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     redactions: Mapping[str, int] = field(default_factory=dict)
-    is_unwritten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Self
 from memory_core.clock import now
 from memory_core.errors import AlreadyExists
 from memory_core.ids import uuid7
-from memory_core.operations import Operation
+from memory_core.operations import Erase, Operation
 from memory_core.recall.ports import RecordFilter
 from sync_agent.exchange import PulledPage, PushResult
 from sync_agent.replica import (
@@ -114,9 +114,8 @@ class Replica(ReplicaCare):
 
         The operation must be redacted already; ``redactions`` are the counts of that by record.
         An update without a base is made against what is shown now. Repeating an operation by its
-        id changes nothing. What is erased in a project that was never synchronised is gone at
-        once with all that the journal says about it; else the content goes when the hub's
-        erasure is pulled.
+        id changes nothing. Erasing takes the content away at once in a project that was never
+        synchronised, else when the hub's erasure is pulled.
 
         Raises:
             NotFound, Deleted, AlreadyExists, InvalidInput: as the hub would say it.
@@ -142,10 +141,10 @@ class Replica(ReplicaCare):
                 writing.write(connection, project_id, operation, at=moment, redactions=redactions)
                 for operation in operations
             ]
-            unwritten = any(one.is_unwritten for one in written)
-            if unwritten:
+            erases = any(isinstance(operation.body, Erase) for operation in operations)
+            if erases:
                 set_meta(connection, "purge", "1")
-        if unwritten:
+        if erases:
             self.purge()
         return written
 

@@ -28,8 +28,8 @@ from sync_agent.replica import journal, projects, reading
 from sync_agent.replica.model import Written
 from sync_agent.replica.rebase import Overlay, is_mention, marked
 from sync_agent.replica.records import Pulled, Records, Shown, root_of
+from sync_agent.replica.scrubbing import scrub
 from sync_agent.replica.showing import closure
-from sync_agent.replica.unwriting import unwrite
 
 _CREATIONS = (CreateSession, CreateCheckpoint, CreatePattern)
 _UPDATES = (UpdateSession, UpdatePattern)
@@ -72,11 +72,6 @@ def write(
     before = records.shown(ref)
     overlay = _overlay(records, operation, before, root, project.actor)
     decision = overlay.decide(operation, at, lenient=lenient)
-    if isinstance(operation.body, Erase) and project.last_sync_at is None:
-        # The hub has never heard of it, so nothing needs to be told that it is gone.
-        unwrite(records, project, [Ref(one.kind, one.record_id) for one in decision.drafts])
-        projects.move(connection, project.id, change_no=records.change_no)
-        return Written(op_id=operation.op_id, is_unwritten=True)
     laid = overlay.documents
     overlay.documents = dict(laid)
     overlay.carry_out(operation, decision, at)
@@ -86,6 +81,9 @@ def write(
     for shown_ref, document in marked(overlay.documents).items():
         if overlay.documents[shown_ref] is not laid.get(shown_ref):
             records.save_view(shown_ref, document, root=root_of(shown_ref, document))
+    if isinstance(operation.body, Erase) and project.last_sync_at is None:
+        # No hub will send an erasure of what it never heard of.
+        scrub(records, project.actor, [Ref(one.kind, one.record_id) for one in decision.drafts])
     projects.move(connection, project.id, last_number=number, change_no=records.change_no)
     return Written(
         op_id=operation.op_id,
