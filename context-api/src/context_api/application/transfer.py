@@ -24,6 +24,8 @@ from context_api.application.ports import (
 )
 from context_api.application.requests import Scope
 from context_api.application.services import Services
+from context_api.application.sync.documents import from_replica_document, replica_document
+from context_api.application.sync.ports import Replica
 from context_api.application.viewing import viewer_of
 from context_api.domain.caller import ADMIN, Caller
 from memory_core.canonical import canonical_json, check_text
@@ -71,7 +73,7 @@ class Taken:
 async def export(
     services: Services, caller: Caller, chosen: Exported | None = None
 ) -> AsyncIterator[bytes]:
-    """Yields every log of the tenant, and what contexts loaded, as JSON lines.
+    """Yields every log of the tenant, what contexts loaded and its replicas, as JSON lines.
 
     All of it is of one moment. The first line names the format, the last one counts, so that a
     cut file is recognised.
@@ -95,6 +97,8 @@ async def export(
                 yield b"".join(_line({"event": to_document(event)}) for event in events)
         for load in await tx.loads():
             yield _line({"context_load": asdict(load)})
+        for replica in await tx.replicas.of_projects(None):
+            yield _line({"replica": replica_document(replica)})
         for key in await tx.keys() if chosen.keys else ():
             yield _line({"api_key": key_document(key)})
         end: Document = {"projects": len(project_ids), "events": count}
@@ -174,6 +178,7 @@ class _Intake:
         self._shared: Event | None = None
         self._batch: list[Event] = []
         self._loads: list[ContextLoad] = []
+        self._replicas: list[Replica] = []
         self.ended = False
         self.projects = 0
         self.added = 0
@@ -219,6 +224,8 @@ class _Intake:
             self._erasures.want(content)
         elif what == "context_load":
             self._loads.append(_checked(ContextLoad(**content)))
+        elif what == "replica":
+            self._replicas.append(from_replica_document(content))
         elif what == "api_key":
             await self._key(from_key_document(content, self._tenant_id))
         elif what == "end":
@@ -279,7 +286,7 @@ class _Intake:
 
     async def flush(self) -> None:
         """Writes the batch."""
-        if not self._batch and not self._loads:
+        if not (self._batch or self._loads or self._replicas):
             return
         async with self._uow.write(self._tenant_id) as tx:
             if self._batch:
@@ -290,9 +297,12 @@ class _Intake:
                 await _check_slugs(tx, self._batch)
                 await tx.restore(self._batch, self._epoch)
             await tx.add_loads(self._loads)
+            for replica in self._replicas:
+                # Written after all events, which are those of its operations.
+                await tx.replicas.restore(replica)
             await tx.commit()
         self.added += len(self._batch)
-        self._batch, self._loads = [], []
+        self._batch, self._loads, self._replicas = [], [], []
 
 
 async def _check_slugs(tx: WriteTx, batch: list[Event]) -> None:
