@@ -11,6 +11,7 @@ import pytest
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.errors import Conflict, InvalidInput
 from memory_core.local_index import LocalIndex
+from memory_core.local_index.reading import _VECTORS_OF
 from memory_core.records import Kind, Ref
 from tests.memory_core.recall.records import IN_8_BITS, PROJECT, embed, identity, opened, record
 
@@ -211,3 +212,26 @@ def test_vector_progress_stops_before_the_first_that_waits() -> None:
         assert index.progress(PROJECT).vector_seq == 2
         embed(index, embedder)
         assert index.progress(PROJECT).vector_seq == 5
+
+
+def test_texts_that_wait_are_told_by_project_from_a_place_on() -> None:
+    with opened() as index:
+        texts = [record(f"r{n}", f"text {n}", position=n) for n in range(5)]
+        index.apply(PROJECT, 1, texts, [])
+        every = index.waiting(PROJECT, limit=10)
+        assert [hashed for _, hashed in every] == [hashed for hashed, _ in index.pending_texts(10)]
+        first = index.waiting(PROJECT, limit=2)
+        assert first == every[:2]
+        assert index.waiting(PROJECT, after=first[-1][0], limit=10) == every[2:]
+        assert index.waiting(identity("another"), limit=10) == []
+
+
+def test_a_vector_is_looked_up_by_its_hash_however_many_texts_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    LocalIndex.open(path).close()
+    with sqlite3.connect(path) as connection:
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN {_VECTORS_OF}", (1, 1, 1, b"", None)
+        ).fetchall()
+    connection.close()
+    assert any("chunks_by_hash (hash=?)" in step for *_, step in plan)

@@ -171,8 +171,8 @@ class LocalIndex:
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT p.number, p.hash FROM pending p WHERE p.number > ? AND EXISTS (SELECT 1"
-                " FROM chunks c JOIN projects j ON j.number = c.project WHERE c.hash = p.hash"
-                " AND j.id = ?) ORDER BY p.number LIMIT ?",
+                " FROM chunks c INDEXED BY chunks_by_hash JOIN projects j ON j.number = c.project"
+                " WHERE c.hash = p.hash AND j.id = ?) ORDER BY p.number LIMIT ?",
                 (after, project_id, limit),
             ).fetchall()
         return [(int(number), bytes(hashed).hex()) for number, hashed in rows]

@@ -31,8 +31,9 @@ _VECTORS = """
 SELECT c.number, v.vector FROM chunks c JOIN vectors v ON v.number = c.vector
 WHERE c.project = ? AND c.revision > ? AND c.state = ? ORDER BY c.number
 """
+# Without statistics SQLite would rather walk all chunks of the project for each hash.
 _VECTORS_OF = """
-SELECT DISTINCT c.hash, v.vector FROM chunks c
+SELECT DISTINCT c.hash, v.vector FROM chunks c INDEXED BY chunks_by_hash
 JOIN units u ON u.number = c.unit AND u.alive
 JOIN vectors v ON v.number = c.vector AND v.model = ?
 WHERE c.project = ? AND c.state = ? AND c.hash = ? AND (u.owner_id IS NULL OR u.owner_id IS ?)
