@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from memory_core.errors import InvalidInput, NotFound
 from sync_agent.agent.folder import holder, runs
 from tests.support.hub import Hub, running_hub
 from tests.support.patience import BUSY_S
@@ -198,6 +199,25 @@ def test_an_agent_with_four_replicas_is_small(machine: Machine, hub: Hub) -> Non
         for repository in repositories:
             wait_for(lambda r=repository: synced(machine, r), "the first sync")
         assert machine.ask(do="status")["rss_bytes"] <= 60_000_000
+
+
+def test_a_question_is_answered_also_after_the_file_was_replaced(
+    machine: Machine, hub: Hub
+) -> None:
+    repository = machine.repository("asked", hub)
+    repository.write("the parser drops a newline")
+    request = {"do": "search", "replica": str(repository.replica), "query": "parser newline"}
+    with running_agent(machine):
+        for _ in range(2):
+            found = machine.ask(**request)["answer"]["hits"]
+            assert [hit["title"] for hit in found] == ["the parser drops a newline"]
+        machine.json("sync", "--full", cwd=repository.root)
+        found = machine.ask(**request)["answer"]["hits"]
+        assert [hit["title"] for hit in found] == ["the parser drops a newline"]
+        with pytest.raises(InvalidInput):
+            machine.ask(do="search", replica=str(repository.replica))
+        with pytest.raises(NotFound):
+            machine.ask(**request | {"replica": "/not/known"})
 
 
 def test_asking_at_once_from_many_sides_is_answered(machine: Machine) -> None:

@@ -167,6 +167,15 @@ def test_what_is_due_is_taken_once_until_it_has_ended(plans: Schedule) -> None:
     assert plans.take(5000.0 + 1080.0) == ["a"]
 
 
+def test_news_during_a_run_do_not_make_another(plans: Schedule) -> None:
+    plans.take(2.0)
+    plans.heard("a", 3.0)
+    plans.succeeded("a", 4.0)
+    assert plans.take(5.0) == []
+    plans.heard("a", 6.0)
+    assert plans.take(6.0) == ["a"]
+
+
 def test_a_replica_that_is_no_longer_kept_is_never_due(plans: Schedule) -> None:
     plans.keep({"b"}, 1.0)
     plans.wrote("a", 1.0)

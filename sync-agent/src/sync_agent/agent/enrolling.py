@@ -67,14 +67,18 @@ def _make(path: Path, identity: ProjectIdentity, slug: str, parent: str | None) 
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise LocalFailure(f"{path.parent}: {error.strerror}") from error
-    project = NewProject(
+    Replica.create(path, new_project(identity, slug, parent)).close()
+
+
+def new_project(identity: ProjectIdentity, slug: str, parent: str | None) -> NewProject:
+    """Returns what a new replica is to hold."""
+    return NewProject(
         id=_project_id(identity),
         slug=slug,
         remotes=identity.remotes,
         identity=identity.kind,
         parent=parent,
     )
-    Replica.create(path, project).close()
 
 
 def _project_id(identity: ProjectIdentity) -> str:

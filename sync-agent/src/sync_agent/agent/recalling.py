@@ -47,17 +47,12 @@ class Recaller:
             raise InvalidInput("options is an object")
         with self._lock:
             self._used_at = time.monotonic()
-            client = self._client(path)
-            if request.get("do") == "search":
-                query = request.get("query")
-                if not isinstance(query, str):
-                    raise InvalidInput("query is a text")
-                found = client.search(query, **options)
-                return {"answer": cast("JsonValue", found)}
-            project = request.get("project") or client.own.id
-            if not isinstance(project, str):
-                raise InvalidInput("project is a slug or an id")
-            return {"answer": cast("JsonValue", client.context(project, **options))}
+            try:
+                return {"answer": _asked(self._client(path), request, options)}
+            except Exception:
+                # Its file may be damaged or gone: the next question opens it anew.
+                self._drop(path)
+                raise
 
     def rest(self) -> None:
         """Lets go of what was not used for ten minutes."""
@@ -71,6 +66,11 @@ class Recaller:
                 client.close()
             self._clients.clear()
             self._embedder = None
+
+    def _drop(self, path: Path) -> None:
+        client = self._clients.pop(path, None)
+        if client is not None:
+            client.close()
 
     def _client(self, path: Path) -> LocalClient:
         client = self._clients.get(path)
@@ -87,3 +87,15 @@ class Recaller:
 
             self._embedder = installed_embedder()
         return self._embedder
+
+
+def _asked(client: LocalClient, request: Document, options: Document) -> JsonValue:
+    if request.get("do") == "search":
+        query = request.get("query")
+        if not isinstance(query, str):
+            raise InvalidInput("query is a text")
+        return cast("JsonValue", client.search(query, **options))
+    project = request.get("project") or client.own.id
+    if not isinstance(project, str):
+        raise InvalidInput("project is a slug or an id")
+    return cast("JsonValue", client.context(project, **options))

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from memory_core.errors import Conflict, ContextError
+from memory_core.errors import Conflict, ContextError, Corrupt
 from sync_agent.hubs import hub_of, names_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sync_agent.config import ClientConfig
     from sync_agent.exchange import Caller
     from sync_agent.replica import ProjectRow, Replica
-    from sync_agent.sync import HttpTransport, Options, Report
+    from sync_agent.sync import HttpTransport, Options, Renewed, Report
 
 REFUSALS = frozenset(
     {
@@ -93,21 +93,26 @@ class Outcome:
         return {"code": self.problem.code, "detail": self.problem.detail}
 
 
-def sync_replica(place: Place, *, retry: Retry | None = None) -> Outcome:
-    """Syncs every project of a replica with its hub; raises nothing that can go wrong there."""
-    from sync_agent.replica import Replica  # noqa: PLC0415 - loads the rules of all records
-    from sync_agent.sync import sync_project  # noqa: PLC0415
+def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False) -> Outcome:
+    """Syncs every project of a replica with its hub; raises nothing that can go wrong there.
+
+    ``full`` reads everything again. A file that cannot be opened any more is set aside, and what
+    was not pushed yet is carried over into a new one.
+    """
+    from sync_agent.sync import attach, sync_project  # noqa: PLC0415
 
     config = None
     reports: list[Report] = []
     try:
-        with Replica.open(place.path) as replica:
+        with open_or_renew(place) as replica:
             config = hub_for(replica, place.root)
             if config is None:
                 return Outcome()
             with link(config, retry) as transport:
-                attach_new(replica, config, retry)
-                options = options_for(place)
+                for row in replica.projects():
+                    if row.role == "own" and row.hub is None:
+                        attach(replica, row.id, transport, hub=str(config.url))
+                options = options_for(place, full=full)
                 for row in replica.projects():
                     report = sync_project(replica, row.id, transport, options)
                     reports.append(report)
@@ -120,26 +125,34 @@ def sync_replica(place: Place, *, retry: Retry | None = None) -> Outcome:
     return Outcome(str(config.url), tuple(reports), problem)
 
 
-def attach_new(replica: Replica, config: ClientConfig, retry: Retry | None) -> None:
-    """Makes the replica's own projects known to their hub, at their first contact."""
-    from sync_agent.client import connect  # noqa: PLC0415
+def open_or_renew(place: Place) -> Replica:
+    """Opens a replica; one that is damaged is first set aside and made anew.
 
-    rows = [row for row in replica.projects() if row.role == "own" and row.hub is None]
-    if not rows:
-        return
-    with connect(config, retry=retry) as client:
-        for row in rows:
-            found = client.projects.ensure(
-                {
-                    "id": row.id,
-                    "slug": row.slug,
-                    "remotes": [*row.remotes],
-                    "identity": row.identity,
-                }
-            )
-            if found["id"] != row.id:
-                replica.rekey(row.id, found["id"])
-            replica.note(found["id"], hub=str(config.url))
+    Raises:
+        ContextError: as `Replica.open` and `renew`.
+    """
+    from sync_agent.replica import Replica  # noqa: PLC0415 - loads the rules of all records
+
+    try:
+        return Replica.open(place.path)
+    except Corrupt:
+        renew_replica(place)
+        return Replica.open(place.path)
+
+
+def renew_replica(place: Place) -> Renewed:
+    """Sets a damaged file aside and makes a new one with all of its journal that can be read.
+
+    Raises:
+        ContextError: as `renew`.
+    """
+    from memory_core.identity import identify  # noqa: PLC0415 - reads git's files
+    from sync_agent.agent.enrolling import new_project  # noqa: PLC0415
+    from sync_agent.sync import renew  # noqa: PLC0415
+
+    identity = identify(place.root)
+    parent = identity.parent.slug if identity.parent else None
+    return renew(place.path, new_project(identity, identity.slug, parent))
 
 
 def ask_for_news(place: Place, wait: int) -> bool | None:
@@ -173,7 +186,9 @@ def ask_for_news(place: Place, wait: int) -> bool | None:
         page = transport.pull(row.id, caller, request)
     if page.epoch != row.epoch:
         return True
-    return page.head > row.cursor
+    with Replica.open(place.path) as replica:
+        # What moved the log may have been pushed from here, and be pulled by now.
+        return page.head > replica.project(row.id).cursor
 
 
 def hub_for(replica: Replica, root: Path) -> ClientConfig | None:
@@ -211,11 +226,11 @@ def link(config: ClientConfig, retry: Retry | None = None) -> Iterator[HttpTrans
         transport.close()
 
 
-def options_for(place: Place) -> Options:
+def options_for(place: Place, *, full: bool = False) -> Options:
     """Returns how the engine is to sync a replica."""
     from sync_agent.sync import Options  # noqa: PLC0415
 
-    return Options(name=_name(place), agent=program(), paused=place.paused)
+    return Options(name=_name(place), agent=program(), paused=place.paused, full=full)
 
 
 def caller_of(replica: Replica, place: Place) -> Caller:

@@ -147,8 +147,9 @@ class Schedule:
         self._change(name, lambda plan: wrote(plan, now, self._timing))
 
     def heard(self, name: str, now: float) -> None:
-        """Notes that the hub has news."""
-        self._change(name, lambda plan: heard(plan, now))
+        """Notes that the hub has news; the watch says so again if a run under way misses them."""
+        if name not in self._running:
+            self._change(name, lambda plan: heard(plan, now))
 
     def asked(self, name: str, now: float) -> None:
         """Notes that the user wants it now."""

@@ -7,6 +7,7 @@ Only processes of the same user are answered: the socket lies in a private folde
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import struct
@@ -89,11 +90,12 @@ class SocketServer:
 
     def _answer(self, line: bytes) -> Document:
         try:
-            if len(line) > MAX_REQUEST_BYTES:
-                raise InvalidInput(f"a request has at most {MAX_REQUEST_BYTES} bytes")
             return {"ok": True, **self._handle(_parsed(line))}
         except ContextError as error:
             return _failure(error)
+        except Exception as error:
+            logging.getLogger(__package__).exception("unexpected, while answering")
+            return _failure(ContextError(f"the agent failed: {type(error).__name__}"))
 
 
 def peer_user(connection: socket.socket) -> int | None:
@@ -109,6 +111,8 @@ def peer_user(connection: socket.socket) -> int | None:
 
 
 def _parsed(line: bytes) -> Document:
+    if len(line) > MAX_REQUEST_BYTES:
+        raise InvalidInput(f"a request has at most {MAX_REQUEST_BYTES} bytes")
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
