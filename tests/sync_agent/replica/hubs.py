@@ -19,6 +19,7 @@ from sync_agent.replica.model import NewProject
 from sync_agent.replica.rebase import UPDATES, Overlay, changed_fields
 
 PROJECT = "01900000-0000-7000-8000-000000000001"
+FILES = {"replica.db", "replica.db-wal", "replica.db-shm", "replica.lock", "replica.writer"}
 NEW = NewProject(id=PROJECT, slug="acme/api", actor="ada")
 
 

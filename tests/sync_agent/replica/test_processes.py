@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,22 @@ def test_a_writer_that_holds_on_for_long_is_said_honestly(
         assert len(waiting.sessions().items) == 1
 
 
+def test_another_program_that_holds_the_database_is_said_honestly(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.2)
+    with (
+        Replica.open(replica.path) as waiting,
+        closing(sqlite3.connect(replica.path, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Busy, match="another process"):
+            waiting.write(PROJECT, operation(Kind.SESSION, CreateSession(title="Late")))
+        assert waiting.sessions().items == []
+        other.execute("ROLLBACK")
+        waiting.write(PROJECT, operation(Kind.SESSION, CreateSession(title="Late")))
+
+
 def test_while_the_file_is_changed_for_another_a_writer_waits_in_vain(replica: Replica) -> None:
     with (
         locked(replica.path, exclusive=True),
@@ -157,4 +175,10 @@ def test_who_has_the_old_file_open_goes_on_in_the_new_one(replica: Replica) -> N
     with Replica.open(replica.path) as again:
         assert [row.op_id for row in again.journal(PROJECT)] == [first.op_id, second.op_id]
     left = {path.name for path in replica.path.parent.iterdir()}
-    assert left <= {"replica.db", "replica.db-wal", "replica.db-shm", "replica.lock"}
+    assert left <= {
+        "replica.db",
+        "replica.db-wal",
+        "replica.db-shm",
+        "replica.lock",
+        "replica.writer",
+    }

@@ -30,7 +30,13 @@ def test_a_new_replica_is_for_its_user_alone_and_is_not_made_twice(replica: Repl
     with pytest.raises(AlreadyExists):
         Replica.create(replica.path, NEW)
     names = {path.name for path in replica.path.parent.iterdir()}
-    assert names <= {"replica.db", "replica.db-wal", "replica.db-shm", "replica.lock"}
+    assert names <= {
+        "replica.db",
+        "replica.db-wal",
+        "replica.db-shm",
+        "replica.lock",
+        "replica.writer",
+    }
 
 
 def test_without_a_file_it_says_how_to_make_one(replica: Replica) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memory_core.errors import StorageFull, Unavailable
 from sync_agent.replica.care import set_identity
-from sync_agent.replica.file import lock_path, locked
+from sync_agent.replica.file import lock_path, locked, writer_path
 from sync_agent.replica.schema import beside, open_file, translated
 from sync_agent.replica.store import Replica
 
@@ -58,5 +58,5 @@ def _copy(path: Path, fresh: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for each in (path, *beside(path), lock_path(path)):
+    for each in (path, *beside(path), lock_path(path), writer_path(path)):
         each.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from memory_core.errors import Busy
 from sync_agent.replica import journal, projects
 from sync_agent.replica.failpoints import reached
-from sync_agent.replica.file import lock_path, locked
+from sync_agent.replica.file import lock_path, locked, writer_path
 from sync_agent.replica.model import JournalRow
 from sync_agent.replica.schema import beside, open_file, translated
 from sync_agent.replica.store import Replica
@@ -40,7 +40,7 @@ def swap(path: Path, fresh: Replica) -> None:
             name.unlink(missing_ok=True)
         fresh.path.replace(path)
         _sync_folder(path.parent)
-        for name in (*beside(fresh.path), lock_path(fresh.path)):
+        for name in (*beside(fresh.path), lock_path(fresh.path), writer_path(fresh.path)):
             name.unlink(missing_ok=True)
     reached("after-swap")
 
