@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,6 +190,61 @@ def test_a_field_changed_on_both_sides_is_a_conflict(hub: Hub, replica: FakeRepl
     stored = hub.client.get(path).json()
     assert (stored["title"], stored["description"]) == ("the hub's", "pushed too")
     assert replica.results(batch) == [result]
+
+
+def chain(record_id: str, base: str, *changes: UpdateSession) -> list[Operation]:
+    """Returns changes each made upon the one before, by somebody who saw nothing else."""
+    found: list[Operation] = []
+    for change in changes:
+        found.append(operation(Kind.SESSION, change, record_id, base=base))
+        base = found[-1].op_id
+    return found
+
+
+def test_what_came_between_changes_of_one_author_was_not_seen_by_them(
+    hub: Hub, replica: FakeReplica
+) -> None:
+    """The second change rests on the first, yet nobody had shown its author the hub's title."""
+    made = session("first")
+    replica.results(wires([made]))
+    path = f"/api/v1/sessions/{made.record_id}"
+    hub.client.patch(path, json={"title": "the hub's"})
+    changes = chain(
+        made.record_id,
+        made.op_id,
+        UpdateSession(description="mine"),
+        UpdateSession(title="mine"),
+        UpdateSession(description="mine again", summary="mine"),
+    )
+    assert outcomes(replica.results(wires(changes, 2))) == ["accepted", "conflict", "accepted"]
+    stored = hub.client.get(path).json()
+    assert (stored["title"], stored["description"]) == ("the hub's", "mine again")
+
+
+def test_changes_of_one_author_do_not_stand_in_each_other_s_way(
+    hub: Hub, replica: FakeReplica
+) -> None:
+    made = session("first")
+    changes = chain(
+        made.record_id,
+        made.op_id,
+        UpdateSession(title="second"),
+        UpdateSession(title="second"),
+        UpdateSession(title="third", description="d"),
+    )
+    assert outcomes(replica.results(wires([made, *changes]))) == ["accepted"] * 4
+    stored = hub.client.get(f"/api/v1/sessions/{made.record_id}").json()
+    assert (stored["title"], stored["description"]) == ("third", "d")
+
+
+def test_a_base_that_names_itself_is_unknown(replica: FakeReplica) -> None:
+    made = session("first")
+    change = operation(Kind.SESSION, UpdateSession(title="x"), made.record_id)
+    round_ = replace(change, base=change.op_id)
+    after = operation(Kind.SESSION, UpdateSession(title="y"), made.record_id, base=change.op_id)
+    assert outcomes(replica.results(wires([made, round_, after]))) == [
+        "accepted", "conflict", "conflict",
+    ]  # fmt: skip
 
 
 def test_a_change_of_what_was_deleted_is_refused(hub: Hub, replica: FakeReplica) -> None:

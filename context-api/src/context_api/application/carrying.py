@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -61,7 +61,8 @@ class Written:
 class Asked:
     """An operation ready to be decided: placed, completed and redacted.
 
-    ``also`` is done in the same transaction once it is known what the operation comes to.
+    ``along`` are the bases of operations that came with it, by their ids; ``also`` is done in the
+    same transaction once it is known what the operation comes to.
     """
 
     caller: Caller
@@ -72,6 +73,7 @@ class Asked:
     if_match: str | None
     op_hash: bytes | None
     counts: dict[str, dict[str, int]]
+    along: Mapping[str, str | None] = field(default_factory=dict)
     also: Callable[[WriteTx, Written], Awaitable[None]] | None = None
 
 
@@ -117,7 +119,7 @@ async def _attempt(services: Services, asked: Asked, *, hold: bool) -> Written:
                 actor=caller.actor,
                 now=asked.at,
                 documents=found.documents,
-                changed=await changed_since(tx, operation, current),
+                changed=await changed_since(tx, operation, current, asked.along),
                 children=await children(tx, caller, operation),
                 redactions=asked.counts,
             ),

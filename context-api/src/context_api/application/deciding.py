@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from context_api.application.ports import WriteTx
 from context_api.domain.caller import Caller
 from memory_core.errors import PreconditionFailed
@@ -39,19 +41,39 @@ def check_match(current: Document | None, if_match: str | None) -> None:
 
 
 async def changed_since(
-    tx: WriteTx, operation: Operation, current: Document | None
+    tx: WriteTx,
+    operation: Operation,
+    current: Document | None,
+    along: Mapping[str, str | None],
 ) -> frozenset[str] | None:
-    """Returns the fields that changed after the operation's base; None if that is unknown."""
-    if operation.base is None or current is None or current.get("last_op") == operation.base:
+    """Returns the fields that others changed after the operation's base; None if that is unknown.
+
+    ``along`` are the bases of operations that came with this one. Its author had made them, and
+    had seen of the others no more than they rest on: what came to stand between them counts.
+    """
+    base, own = _seen(operation.base, along)
+    if base is None or current is None or (current.get("last_op") == base and not own):
         return frozenset()
     fields: set[str] | None = None
     for event in await tx.log.of_record(operation.record_id, own_only=True):
-        if event.op_id == operation.base:
+        if event.op_id == base:
             fields = set()
-        elif fields is not None and event.type in _UPDATES and event.content is not None:
+        elif event.op_id in own or event.type not in _UPDATES or event.content is None:
+            continue
+        elif fields is not None:
             changes = event.content.get("changes")
             fields |= set(changes) if isinstance(changes, dict) else set()
     return None if fields is None else frozenset(fields)
+
+
+def _seen(base: str | None, along: Mapping[str, str | None]) -> tuple[str | None, frozenset[str]]:
+    """Returns the last operation that was seen of the hub's log, and those made upon it."""
+    own: set[str] = set()
+    # A base of its own would go round for ever.
+    while base is not None and base not in own and (below := along.get(base)) is not None:
+        own.add(base)
+        base = below
+    return base, frozenset(own)
 
 
 async def children(tx: WriteTx, caller: Caller, operation: Operation) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -108,11 +108,13 @@ async def carry(
     *,
     if_match: str | None = None,
     op_hash: bytes | None = None,
+    along: Mapping[str, str | None] | None = None,
     also: Callable[[WriteTx, Written], Awaitable[None]] | None = None,
 ) -> Written:
     """Redacts an operation for ``level``, decides it and makes it durable.
 
-    ``place`` names the project, or a record of it; ``also`` is done in the same transaction.
+    ``place`` names the project, or a record of it; ``along`` are the bases of operations that came
+    with this one (see `deciding.changed_since`); ``also`` is done in the same transaction.
     Raises as `execute` does, and what ``also`` raises.
     """
     at = now()
@@ -125,6 +127,7 @@ async def carry(
         at=at,
         if_match=if_match,
         op_hash=op_hash,
+        along=along or {},
         also=also,
     )
     try:

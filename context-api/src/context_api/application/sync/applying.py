@@ -55,6 +55,7 @@ class Push:
     last: int
     last_hash: bytes | None
     kept: Mapping[int, Result]
+    bases: dict[str, str | None] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     erased: bool = False
 
@@ -85,7 +86,9 @@ async def _carry(push: Push, one: Pushed, operation: Operation, moved: list[Resu
             await also(tx, Written(document=None, stored=False, project_id=push.project_id))
             await tx.commit()
         return
-    await carry(push.services, push.caller, push.project_id, operation, level, also=also)
+    await carry(
+        push.services, push.caller, push.project_id, operation, level, along=push.bases, also=also
+    )
     push.erased = push.erased or isinstance(operation.body, Erase)
 
 

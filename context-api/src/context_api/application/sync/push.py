@@ -44,6 +44,7 @@ async def push(services: Services, caller: Caller, project: str, asked: PushRequ
         with services.wakeup.writing():
             for one in asked.operations:
                 under_way.results.append(await _result(under_way, one))
+                under_way.bases[one.op_id] = one.base
     except ContextError as error:
         if not passes(error):
             raise

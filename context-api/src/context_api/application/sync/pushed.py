@@ -20,6 +20,7 @@ class Pushed:
     number: int
     op_id: str
     hash: bytes
+    base: str | None
     wire: Document
 
 
@@ -55,7 +56,14 @@ def _pushed(wire: Document) -> Pushed:
         hashed = operation_hash(wire)
     except KeyError as error:
         raise InvalidInput(f"operation {number} has no {error.args[0]}") from error
-    return Pushed(number=number, op_id=parse_uuid(op_id), hash=hashed, wire=wire)
+    base = wire["base"]
+    return Pushed(
+        number=number,
+        op_id=parse_uuid(op_id),
+        hash=hashed,
+        base=base.lower() if isinstance(base, str) else None,
+        wire=wire,
+    )
 
 
 def check_follows(operations: Sequence[Pushed], last: int) -> None:
