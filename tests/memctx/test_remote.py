@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hub import run_memctx
+from tests.support.hub import Hub, run_memctx
 
 KEY = "mctx_0123456789ab_" + "k" * 43
 MARKER = '# Ours.\n[project]\nslug = "acme/api"  # the name\n'
@@ -26,8 +26,8 @@ class Place:
         self.home.mkdir()
         self.marker = self.repository / ".memctx.toml"
 
-    def memctx(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environ = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
+    def memctx(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        environ |= {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
         return run_memctx(arguments, environ, self.repository / "deep")
 
     def json(self, *arguments: str) -> Any:
@@ -113,3 +113,24 @@ def test_plain_http_to_another_machine_is_refused(place: Place) -> None:
 
 def test_a_hub_that_is_not_named_here_cannot_be_removed(place: Place) -> None:
     assert place.memctx("remote", "remove", "hub").returncode == 1
+
+
+def test_nothing_is_saved_at_a_hub_that_a_rule_denies(place: Place, hub: Hub) -> None:
+    """Neither in the project of the folder nor in one that is named, nor by an import."""
+    environ = {"MEMCTX_URL": hub.url, "MEMCTX_API_KEY": hub.key}
+    place.user('[[deny]]\nprojects = ["acme/*"]\nhubs = ["127.0.0.1"]\n')
+    place.marker.write_text(MARKER)
+    hub.json("projects", "add", "acme/other")
+
+    def saved(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return place.memctx("sessions", "add", "--title", "secret", *arguments, **environ)
+
+    for arguments in ([], ["--project", "acme/other"]):
+        done = saved(*arguments)
+        assert done.returncode == 1
+        assert "denies the hub" in done.stderr
+    with hub.client() as client:
+        assert not [s for s in client.sessions.list() if s["title"] == "secret"]
+        assert not list(client.projects.list(slug="acme/api"))
+    hub.json("projects", "add", "me/notes")
+    assert saved("--project", "me/notes").returncode == 0

@@ -244,6 +244,7 @@ class Run:
         folder, which is made when the hub does not have it."""
         named = self.one_project
         if named is not None:
+            self._check_allowed(named)
             return named
         from memctx.importing.projects import ensure_project  # noqa: PLC0415
 
@@ -254,6 +255,24 @@ class Run:
                 " name the project with --project or in .memctx.toml"
             )
         return ensure_project(self.client, identity)["id"]
+
+    def _check_allowed(self, named: str) -> None:
+        """Refuses to save in a project what a rule keeps from the hub.
+
+        Raises:
+            HubDenied: one does.
+        """
+        from sync_agent.hubs import check_allowed, deny_rules, names_of  # noqa: PLC0415
+
+        identity = self.here()
+        rules = deny_rules(identity.root)
+        if not rules:
+            return
+        project = self.project_document(named)
+        names = [project["slug"], *project["remotes"]]
+        if not set(names) & set(names_of(identity)):
+            rules = deny_rules(None)
+        check_allowed(self.config.url, names, rules)
 
     def create(self, call: Callable[[MemoryClient, str], T]) -> T:
         """Returns what ``call`` makes in the project to write, given the client and its id."""

@@ -109,13 +109,15 @@ def check_allowed(url: HubUrl, names: Collection[str], rules: Collection[DenyRul
             )
 
 
-def deny_rules(root: Path, *, user_file: Path | None = None) -> list[DenyRule]:
+def deny_rules(root: Path | None, *, user_file: Path | None = None) -> list[DenyRule]:
     """Returns the rules for what lies in ``root``: those of its repository, and the user's.
+    Without ``root`` only the user's.
 
     Raises:
         InvalidConfig: a file cannot be read, or holds a rule that cannot be understood.
     """
-    return [*_of_repository(root), *_of_user(user_file or user_config_file())]
+    own = [] if root is None else [*_of_repository(root)]
+    return [*own, *_of_user(user_file or user_config_file())]
 
 
 def _of_repository(root: Path) -> Iterator[DenyRule]:

@@ -14,6 +14,8 @@ import pytest
 
 from memory_core.errors import InvalidInput, NotFound
 from sync_agent.agent.folder import holder, runs
+from sync_agent.channel import API, Channel
+from sync_agent.url import parse_url
 from tests.support.hub import Hub, running_hub
 from tests.support.patience import BUSY_S
 from tests.sync_agent.agent.machine import Machine, Repository, running_agent, wait_for
@@ -137,9 +139,21 @@ def test_a_paused_replica_is_let_be(machine: Machine, hub: Hub) -> None:
         repository.write("not yet", machine.folder)
         [shown] = machine.json("agent", "status")["replicas"]
         assert shown["state"] == "paused"
+        wait_for(lambda: state_at(hub, repository) == "paused", "the hub to know")
         assert "not yet" not in on_hub(hub, repository)
         machine.json("agent", "resume", cwd=repository.root)
         wait_for(lambda: "not yet" in on_hub(hub, repository), "the session at the hub")
+
+
+def state_at(hub: Hub, repository: Repository) -> str:
+    """Returns how the hub says that a replica is."""
+    channel = Channel(parse_url(hub.url), hub.key)
+    project = repository.project().id
+    body = channel.call("GET", f"{API}/sync/status").body
+    channel.close()
+    assert isinstance(body, dict)
+    [found] = [r["state"] for r in body["replicas"] if r["project_id"] == project]
+    return str(found)
 
 
 def test_a_denied_hub_hears_nothing(machine: Machine) -> None:

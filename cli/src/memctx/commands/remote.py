@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ def add(run: Run, address: str, name: str) -> None:
     _write(path, before, after)
     run.out.note(f"{path}: the hub {name} is {url}")
     _say_what_is_missing(run, path)
+    _let_agent_sync()
     run.out.finish({"name": name, "url": str(url), "file": str(path)})
 
 
@@ -109,6 +111,20 @@ def remove(run: Run, name: str) -> None:
     _write(path, before, after)
     run.out.note(f"{path}: the hub {name} is removed")
     run.out.finish({"name": name, "file": str(path)})
+
+
+def _let_agent_sync() -> None:
+    """Has the agent, where one runs, send what is here to its new hub."""
+    from memctx.commands.agent import agent_folder  # noqa: PLC0415
+    from memory_core.errors import ContextError  # noqa: PLC0415
+    from sync_agent.agent.asking import ask  # noqa: PLC0415
+    from sync_agent.places import find_replica  # noqa: PLC0415
+
+    replica = find_replica(Path.cwd())
+    if replica is None:
+        return
+    with suppress(ContextError):
+        ask(agent_folder(), {"do": "sync", "replica": str(replica)}, seconds=1.0)
 
 
 def _marker(run: Run) -> Path:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from memory_core.errors import InvalidId, NotFound, SlugTaken
 from memory_core.identity import ProjectIdentity
 from memory_core.ids import parse_uuid
+from sync_agent.hubs import check_allowed, deny_rules, names_of
+from sync_agent.url import HubUrl
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -37,7 +39,13 @@ def ensure_project(client: MemoryClient, identity: ProjectIdentity) -> doc.Proje
 
     A slug that belongs to a project with other remotes is not shared: this one gets the host
     before its slug, and where that is taken too, a digest of its remote behind it.
+
+    Raises:
+        HubDenied: a rule keeps this project's memory from that hub.
     """
+    url = getattr(client, "url", None)
+    if isinstance(url, HubUrl):
+        check_allowed(url, names_of(identity), deny_rules(identity.root))
     if identity.project_id is not None:
         found = find_project(client, identity)
         if found is not None and found["id"] == identity.project_id:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sync_agent.config import ClientConfig
     from sync_agent.exchange import Caller
     from sync_agent.replica import ProjectRow, Replica
-    from sync_agent.sync import HttpTransport, Options, Renewed, Report
+    from sync_agent.sync import HttpTransport, Options, Renewed, Report, Transport
 
 REFUSALS = frozenset(
     {
@@ -99,30 +99,44 @@ def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False
     ``full`` reads everything again. A file that cannot be opened any more is set aside, and what
     was not pushed yet is carried over into a new one.
     """
-    from sync_agent.sync import attach, sync_project  # noqa: PLC0415
-
     config = None
-    reports: list[Report] = []
+    reports: dict[str, Report] = {}
     try:
         with open_or_renew(place) as replica:
             config = hub_for(replica, place.root)
             if config is None:
                 return Outcome()
             with link(config, retry) as transport:
-                for row in replica.projects():
-                    if row.role == "own" and row.hub is None:
-                        attach(replica, row.id, transport, hub=str(config.url))
-                options = options_for(place, full=full)
-                for row in replica.projects():
-                    report = sync_project(replica, row.id, transport, options)
-                    reports.append(report)
-                    _note(replica, row, report.problem)
-                    if report.problem is not None:
-                        break
+                _attach_new(replica, transport, str(config.url))
+                _sync_all(replica, transport, options_for(place, full=full), reports)
     except ContextError as error:
-        return Outcome(None if config is None else str(config.url), tuple(reports), error)
-    problem = next((report.problem for report in reports if report.problem), None)
-    return Outcome(str(config.url), tuple(reports), problem)
+        hub = None if config is None else str(config.url)
+        return Outcome(hub, tuple(reports.values()), error)
+    problem = next((report.problem for report in reports.values() if report.problem), None)
+    alerts = [alert(slug, report.pending) for slug, report in reports.items()]
+    told = tuple(text for text in alerts if text is not None)
+    return Outcome(str(config.url), tuple(reports.values()), problem, told)
+
+
+def _attach_new(replica: Replica, transport: Transport, hub: str) -> None:
+    from sync_agent.sync import attach  # noqa: PLC0415
+
+    for row in replica.projects():
+        if row.role == "own" and row.hub is None:
+            attach(replica, row.id, transport, hub=hub)
+
+
+def _sync_all(
+    replica: Replica, transport: Transport, options: Options, reports: dict[str, Report]
+) -> None:
+    """Adds the reports of all projects by slug, the own one first, up to the first problem."""
+    from sync_agent.sync import sync_project  # noqa: PLC0415
+
+    for row in replica.projects():
+        report = reports[row.slug] = sync_project(replica, row.id, transport, options)
+        _note(replica, row, report.problem)
+        if report.problem is not None:
+            return
 
 
 def open_or_renew(place: Place) -> Replica:
@@ -158,7 +172,8 @@ def renew_replica(place: Place) -> Renewed:
 def ask_for_news(place: Place, wait: int) -> bool | None:
     """Waits at the hub until its log of the replica's own project is ahead of the replica.
 
-    Returns False when nothing came within ``wait`` seconds, None where there is no hub to ask.
+    The hub is told how the replica stands, and whether it is paused. Returns False when nothing
+    came within ``wait`` seconds, None where there is no hub to ask.
 
     Raises:
         ContextError: the hub could not be asked, or says that the replica must be made anew.
@@ -180,7 +195,7 @@ def ask_for_news(place: Place, wait: int) -> bool | None:
         confirmed=row.confirmed,
         limit=1,
         wait=wait,
-        standing=Standing(counts.pending, counts.conflicts, counts.rejected),
+        standing=Standing(counts.pending, counts.conflicts, counts.rejected, place.paused),
     )
     with link(config, Retry(budget=0.0)) as transport:
         page = transport.pull(row.id, caller, request)

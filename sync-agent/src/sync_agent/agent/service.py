@@ -26,7 +26,7 @@ from sync_agent.agent import network
 from sync_agent.agent.folder import AgentFolder, held
 from sync_agent.agent.recalling import Recaller
 from sync_agent.agent.registry import Registered, Registry
-from sync_agent.agent.rounds import Outcome, sync_replica
+from sync_agent.agent.rounds import Outcome, ask_for_news, sync_replica
 from sync_agent.agent.schedule import Schedule, Timing
 from sync_agent.agent.socket_server import SocketServer
 from sync_agent.agent.watching import Watchers
@@ -175,6 +175,7 @@ class Service:
             self._schedule.failed(name, now, retry_after=outcome.retry_after)
         self._watchers.synced(name)
         told = "" if outcome.problem is None else outcome.problem.detail
+        told = "; ".join([*([told] if told else []), *outcome.alerts])
         if outcome.moved or told != self._told.get(name, ""):
             self._told[name] = told
             self._log.info("%s: %s", name, told or outcome.summary)
@@ -188,7 +189,7 @@ class Service:
     def _work(self) -> None:
         while (entry := self._jobs.get()) is not None:
             try:
-                outcome = sync_replica(entry)
+                outcome = _tell_paused(entry) if entry.paused else sync_replica(entry)
             except Exception as error:  # noqa: BLE001 - one replica must not end it for all
                 self._log.exception("%s: unexpected", entry.path)
                 outcome = Outcome(problem=ContextError(f"unexpected: {type(error).__name__}"))
@@ -288,6 +289,14 @@ class Service:
         for worker in workers:
             worker.join(max(0.0, end - time.monotonic()))
         self._recaller.close()
+
+
+def _tell_paused(entry: Registered) -> Outcome:
+    try:
+        ask_for_news(entry, 0)
+    except ContextError as error:
+        return Outcome(problem=error)
+    return Outcome()
 
 
 @contextmanager
