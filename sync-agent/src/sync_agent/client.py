@@ -136,6 +136,18 @@ class HubClient:
         """Drops every view and makes it anew from the log."""
         return cast("doc.Rebuilt", self._post("/admin/rebuild", {}, MAINTENANCE_SECONDS))
 
+    def model(self) -> doc.HubModel:
+        """Returns the model that the hub embeds with, and its files."""
+        return cast("doc.HubModel", self._get("/model"))
+
+    @contextlib.contextmanager
+    def model_file(self, name: str) -> Iterator[Iterator[bytes]]:
+        """Opens a file of the hub's model as pieces of it."""
+        path = f"{API}/model/files/{segment(name)}"
+        headers = {"Accept": "application/octet-stream"}
+        with self._channel.stream("GET", path, headers=headers) as reply:
+            yield reply.pieces()
+
     @contextlib.contextmanager
     def export(
         self, *, tenant: str | None = None, keys: bool = False, views: bool = False

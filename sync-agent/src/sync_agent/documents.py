@@ -352,6 +352,23 @@ class ModelStatus(TypedDict):
     state: str
 
 
+class ModelFile(TypedDict):
+    """A file of the hub's model; ``sha256`` is hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class HubModel(TypedDict):
+    """The model that the hub embeds with, as it hands it out."""
+
+    name: str
+    dimension: int
+    precision: str
+    files: list[ModelFile]
+
+
 class Degraded(TypedDict):
     """A part that is not working, why, and what mends it."""
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from memory_core.errors import ProjectNotFound
 from sync_agent.errors import NotHeld
-from sync_agent.local import conflicts
 from sync_agent.local.projects import Projects
 from sync_agent.local.recalling import Recalling
-from sync_agent.local.records import Checkpoints, Patterns, Sessions
 from sync_agent.places import index_of
 from sync_agent.replica import Replica
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from memory_core.embedding.port import Embedder
     from sync_agent import documents as doc
+    from sync_agent.local.records import Checkpoints, Patterns, Sessions
     from sync_agent.replica import ProjectRow
 
 
@@ -34,12 +34,31 @@ class LocalClient:
     def __init__(self, replica: Replica, *, embedder: Callable[[], Embedder | None]) -> None:
         """Serves an open replica, which it closes; ``embedder`` is called when one is needed."""
         self.replica = replica
-        resolve = self._resolve
-        self._recalling = Recalling(replica, index_of(replica.path), embedder, resolve)
-        self.projects = Projects(replica, resolve, self._recalling.indexed)
-        self.sessions = Sessions(replica, resolve, self._recalling.forget)
-        self.checkpoints = Checkpoints(replica, resolve, self._recalling.forget)
-        self.patterns = Patterns(replica, resolve, self._recalling.forget)
+        self._recalling = Recalling(replica, index_of(replica.path), embedder, self._resolve)
+        self.projects = Projects(replica, self._resolve, self._recalling.indexed)
+
+    # A search need not load the rules of all records and of what is secret.
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Conversations and their messages."""
+        from sync_agent.local.records import Sessions  # noqa: PLC0415
+
+        return Sessions(self.replica, self._resolve, self._recalling.forget)
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """Saved states of work."""
+        from sync_agent.local.records import Checkpoints  # noqa: PLC0415
+
+        return Checkpoints(self.replica, self._resolve, self._recalling.forget)
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """Reusable lessons."""
+        from sync_agent.local.records import Patterns  # noqa: PLC0415
+
+        return Patterns(self.replica, self._resolve, self._recalling.forget)
 
     @classmethod
     def open(cls, path: Path, *, embedder: Callable[[], Embedder | None] | None = None) -> Self:
@@ -103,12 +122,16 @@ class LocalClient:
 
     def conflict(self, conflict: str) -> Mapping[str, JsonValue]:
         """Returns one conflict, also one that is resolved."""
+        from sync_agent.local import conflicts  # noqa: PLC0415
+
         return conflicts.conflict(self.replica, conflict)
 
     def resolve_conflict(
         self, conflict: str, resolution: str, value: JsonValue = None
     ) -> Mapping[str, JsonValue]:
         """Closes a conflict: ``kept``, ``pushed``, or ``edited`` with a value."""
+        from sync_agent.local import conflicts  # noqa: PLC0415
+
         return conflicts.resolve(self.replica, conflict, resolution, value)
 
     def _one(self, project: str | None) -> str | None:
