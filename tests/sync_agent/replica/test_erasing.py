@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from memory_core.operations import (
 from memory_core.records import Kind, PatternType, Privacy, Ref, Role
 from sync_agent.replica import Replica, State
 from sync_agent.replica.journal import entry_of
+from tests.sync_agent.replica import child
 from tests.sync_agent.replica.hubs import PROJECT, FakeLog, operation
 
 SECRET = "unrepeatable-xylophone"
@@ -145,6 +147,33 @@ def test_a_reader_only_puts_off_that_erased_text_leaves_the_log(
         assert SECRET.encode() in raw(replica)
         assert not replica.purge()
     assert replica.purge()
+    assert SECRET.encode() not in raw(replica)
+
+
+def test_who_dies_before_the_log_is_emptied_leaves_it_to_the_next(
+    replica: Replica, log: FakeLog, tmp_path: Path
+) -> None:
+    made = operation(Kind.SESSION, CreateSession(title=SECRET))
+    log.do(made, actor="ada")
+    pull(replica, log)
+    log.do(operation(Kind.SESSION, Erase(), made.record_id), actor="ada")
+    cursor = replica.project(PROJECT).cursor
+    page = child.save_page(tmp_path / "page.json", log.page(cursor))
+    died = child.run("apply", str(replica.path), str(page), failpoint="after-commit")
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert SECRET.encode() in raw(replica)
+    with Replica.open(replica.path):
+        assert SECRET.encode() not in raw(replica)
+
+
+def test_a_tombstone_that_comes_with_a_snapshot_erases_too(replica: Replica, log: FakeLog) -> None:
+    made = operation(Kind.SESSION, CreateSession(title=SECRET, messages=[said(SECRET)]))
+    replica.write(PROJECT, made)
+    push(replica, log)
+    pull(replica, log)
+    log.do(operation(Kind.SESSION, Erase(), made.record_id), actor="ada")
+    ref = Ref(Kind.SESSION, made.record_id)
+    replica.put_records(PROJECT, [(ref.kind, log.state[ref])])
     assert SECRET.encode() not in raw(replica)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,13 +14,13 @@ from sync_agent.replica import (
     checking,
     evicting,
     forgetting,
-    identity,
     journal,
     projects,
     renumbering,
     repairing,
     snapshot,
 )
+from sync_agent.replica.meta import set_identity, set_meta
 from sync_agent.replica.model import Damage, JournalRow, Limits
 from sync_agent.replica.queries import ReplicaReads
 
@@ -78,7 +77,9 @@ class ReplicaCare(ReplicaReads):
         For a snapshot (sessions before what belongs to them) and for what was evicted.
         """
         with self._file.writing() as connection:
-            return snapshot.put(connection, project_id, items)
+            stored = snapshot.put(connection, project_id, items)
+        self.purge_if_due()
+        return stored
 
     def place(self, project_id: str, *, epoch: str, seq: int, digest: bytes, actor: str) -> None:
         """Starts the log of a project at ``seq``: what lies before came as a snapshot."""
@@ -166,6 +167,14 @@ class ReplicaCare(ReplicaReads):
                 set_meta(connection, "purge", "0")
         return done
 
+    def purge_if_due(self) -> None:
+        """Empties the write-ahead log if something was erased since that was last done.
+
+        Whoever erased may have died before it could, or a reader was in the way.
+        """
+        if self._meta("purge") == "1":
+            self.purge()
+
     def truncate_log(self) -> bool:
         """Empties the write-ahead log into the file; False while a reader needs it."""
         return self._file.truncate_log()
@@ -183,14 +192,3 @@ class ReplicaCare(ReplicaReads):
     def salvage(path: Path) -> checking.Salvage:
         """Returns what can still be read of a damaged file's journal. The file is not touched."""
         return checking.salvage(path)
-
-
-def set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
-    """Keeps a value about the file itself."""
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
-
-
-def set_identity(connection: sqlite3.Connection, path: Path, replica_id: str) -> None:
-    """Names the file, and notes which one it is."""
-    set_meta(connection, "replica_id", replica_id)
-    set_meta(connection, "fingerprint", identity.fingerprint(path))

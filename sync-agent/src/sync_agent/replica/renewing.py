@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from memory_core.errors import StorageFull, Unavailable
-from sync_agent.replica.care import set_identity
 from sync_agent.replica.file import lock_path, locked, writer_path
+from sync_agent.replica.meta import set_identity
 from sync_agent.replica.schema import beside, open_file, translated
 from sync_agent.replica.store import Replica
 

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 
 from memory_core.records import Document, Kind, Ref
-from sync_agent.replica import projects
+from sync_agent.replica import erasing, projects
+from sync_agent.replica.meta import set_meta
 from sync_agent.replica.records import Records, root_of
 from sync_agent.replica.showing import refresh
 
@@ -32,6 +33,10 @@ def put(
         held = records.held(ref)
         if held is not None and held.base is not None and held.seq >= seq:
             continue
+        if document.get("erased"):
+            records.remove(records.parts(ref), seq)
+            erasing.wipe(records, ref, 0)
+            set_meta(connection, "purge", "1")
         records.save_base(ref, document, seq)
         roots.add(root_of(ref, document) or ref.id)
         stored += 1

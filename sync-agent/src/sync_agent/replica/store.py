@@ -21,8 +21,9 @@ from sync_agent.replica import (
     pulling,
     writing,
 )
-from sync_agent.replica.care import ReplicaCare, set_identity, set_meta
+from sync_agent.replica.care import ReplicaCare
 from sync_agent.replica.file import ReplicaFile, locked
+from sync_agent.replica.meta import set_identity, set_meta
 from sync_agent.replica.model import (
     Applied,
     NewProject,
@@ -84,6 +85,7 @@ class Replica(ReplicaCare):
         try:
             if replica._meta("fingerprint") != identity.fingerprint(path):
                 replica.renumber()
+            replica.purge_if_due()
         except BaseException:
             replica.close()
             raise
@@ -165,8 +167,7 @@ class Replica(ReplicaCare):
             applied = pulling.apply_page(connection, project_id, page)
             if applied.erased:
                 set_meta(connection, "purge", "1")
-        if applied.erased:
-            self.purge()
+        self.purge_if_due()
         return applied
 
     def store_results(self, project_id: str, results: Sequence[PushResult]) -> None:
