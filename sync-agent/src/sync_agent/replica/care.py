@@ -160,15 +160,15 @@ class ReplicaCare(ReplicaReads):
     # Damage
 
     def purge(self) -> bool:
-        """Empties the write-ahead log of what was erased; False while a reader needs it."""
-        done = self.truncate_log()
+        """Takes what is left of erased text out of the files; False while others need them."""
+        done = self._file.rewrite()
         if done and self._meta("purge") == "1":
             with self._file.writing() as connection:
                 set_meta(connection, "purge", "0")
         return done
 
     def purge_if_due(self) -> None:
-        """Empties the write-ahead log if something was erased since that was last done.
+        """Takes what is left of erased text out of the files, if that was not done since.
 
         Whoever erased may have died before it could, or a reader was in the way.
         """

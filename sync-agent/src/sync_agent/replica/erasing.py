@@ -25,8 +25,8 @@ _REASON: Document = {
 }
 
 
-def wipe(records: Records, ref: Ref, acked: int) -> None:
-    """Removes from the journal what operations said about an erased record.
+def wipe(records: Records, ref: Ref, acked: int) -> bool:
+    """Removes from the journal what operations said about an erased record, if they did.
 
     What the hub has (its numbers up to ``acked`` too) keeps its row without a body. What it has
     not becomes a deletion of the erased record under the same number, which the hub refuses:
@@ -40,9 +40,12 @@ def wipe(records: Records, ref: Ref, acked: int) -> None:
         " WHERE root = ? AND body IS NOT NULL ORDER BY number",
         (root,),
     ).fetchall()
-    for row in rows:
-        if _says_something(ref, record_id=row[3], type_=row[4], body=row[6]):
-            _wipe_row(connection, ref, row, acked)
+    found = [
+        row for row in rows if _says_something(ref, record_id=row[3], type_=row[4], body=row[6])
+    ]
+    for row in found:
+        _wipe_row(connection, ref, row, acked)
+    return bool(found)
 
 
 def _says_something(ref: Ref, *, record_id: str, type_: str, body: str) -> bool:

@@ -173,6 +173,25 @@ class ReplicaFile:
                     )
         return not row[0]
 
+    def rewrite(self) -> bool:
+        """Writes the file anew, without remains; False while another process needs the old one.
+
+        SQLite zeroes what is deleted, but not what it leaves behind where it moves rows about in
+        its pages: a piece of text that is gone since can still lie between them.
+        """
+        with self._turn, _alone(self.path):
+            connection = self._current()
+            with translated(self.path):
+                try:
+                    # As large as the replica: not in memory.
+                    connection.execute("PRAGMA temp_store = FILE")
+                    connection.execute("VACUUM")
+                except sqlite3.OperationalError:
+                    return False
+                finally:
+                    connection.execute("PRAGMA temp_store = MEMORY")
+        return self.truncate_log()
+
     def _current(self) -> sqlite3.Connection:
         """Returns the connection, to another file if the name means another one by now."""
         if self._closed:

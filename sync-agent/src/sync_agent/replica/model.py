@@ -127,7 +127,8 @@ class Applied:
 
     ``settled`` are the numbers whose operations left the overlay. ``acked_known`` is False when
     the hub speaks of an operation that this journal does not have, or has otherwise: then two
-    replicas have one identity.
+    replicas have one identity. ``leaves_remains``: text that was held here must go, from the
+    journal or the records, and pieces of it may still lie in the file.
     """
 
     cursor: int
@@ -135,6 +136,7 @@ class Applied:
     settled: tuple[int, ...]
     erased: tuple[Ref, ...]
     acked_known: bool
+    leaves_remains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

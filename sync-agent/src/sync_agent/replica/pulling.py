@@ -65,12 +65,14 @@ def apply_page(connection: sqlite3.Connection, project_id: str, page: PulledPage
     erased: list[Ref] = []
     write_log(connection, project_id, page.items)
     reached("page-log-written")
+    had_text = False
     for pulled in page.items:
+        had_text |= _takes_text_away(records, pulled)
         take(records, pulled, erased)
     records.flush()
     known = _knows(connection, project_id, page)
     for ref in erased:
-        erasing.wipe(records, ref, page.acked.number if known else 0)
+        had_text |= erasing.wipe(records, ref, page.acked.number if known else 0)
     reached("page-records-written")
     ended = _ended_operations(page, before_op)
     acked = page.acked.number if known and page.up_to_date else 0
@@ -97,6 +99,7 @@ def apply_page(connection: sqlite3.Connection, project_id: str, page: PulledPage
         settled=tuple(number for number, _ in left),
         erased=tuple(erased),
         acked_known=known,
+        leaves_remains=had_text,
     )
 
 
@@ -118,6 +121,15 @@ def take(records: WorkingRecords, pulled: Pulled, erased: list[Ref]) -> None:
     if effects.erased_record is not None:
         records.take_parts_away(effects.erased_record, event.seq)
         erased.append(effects.erased_record)
+
+
+def _takes_text_away(records: WorkingRecords, pulled: Pulled) -> bool:
+    """Says whether an event ends what is held of a record."""
+    event = pulled.event
+    if not pulled.withheld and not event.type.value.endswith(".erased"):
+        return False
+    held = records.lookup(Ref(event.kind, event.record_id))
+    return held is not None and not held.get("erased")
 
 
 def _is_of_evicted(records: WorkingRecords, event: Event) -> bool:

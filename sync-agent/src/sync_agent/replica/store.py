@@ -156,7 +156,8 @@ class Replica(ReplicaCare):
         """Verifies a page of the log, then applies it and its cursor in one transaction.
 
         Operations whose effect has now been pulled are settled, and what is still pending is
-        shown over the new base. After an erasure the write-ahead log is emptied too.
+        shown over the new base. Where text was erased the file is written anew, so that nothing
+        of it is left; while others read, that waits for the next page.
 
         Raises:
             PageOutOfOrder: the page was asked for at another cursor.
@@ -165,7 +166,7 @@ class Replica(ReplicaCare):
         """
         with self._file.writing() as connection:
             applied = pulling.apply_page(connection, project_id, page)
-            if applied.erased:
+            if applied.leaves_remains:
                 set_meta(connection, "purge", "1")
         self.purge_if_due()
         return applied
