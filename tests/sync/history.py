@@ -87,8 +87,9 @@ class Asked:
 
 @dataclass
 class History:
-    """What replicas acknowledged, and how often what happened."""
+    """What was asked for, what of it replicas acknowledged, and how often what happened."""
 
+    asked: set[str] = field(default_factory=set)
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     operations: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)

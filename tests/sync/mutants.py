@@ -145,7 +145,7 @@ def erased_bodies_kept(patches: Patches) -> None:
     """An erasure leaves the journal as it is."""
     from sync_agent.replica import erasing
 
-    patches.wrap(erasing, "wipe", lambda _: lambda records, ref: None)
+    patches.wrap(erasing, "wipe", lambda _: lambda records, ref, acked: False)
 
 
 def deletes_ignored(patches: Patches) -> None:
@@ -240,16 +240,26 @@ def new_ids_when_sent_again(patches: Patches) -> None:
 
 
 def repeats_carried_out(patches: Patches) -> None:
-    """The hub does not look whether it has an operation already."""
+    """The hub does not look whether it has an operation already, and its tables do not either."""
     from context_api.adapters.sql.write_tx import SqlWriteTx
+    from memory_core.ids import uuid7
 
-    def make(standing: Any) -> Any:
+    def again(standing: Any) -> Any:
         async def found(self: Any, *asked: Any, **options: Any) -> Any:
             return replace(await standing(self, *asked, **options), repeat=None)
 
         return found
 
-    patches.wrap(SqlWriteTx, "standing", make)
+    def under_another_id(append: Any) -> Any:
+        async def appended(self: Any, project_id: str, drafts: Any, **named: Any) -> Any:
+            if await self.log.operation(named["op_id"]) is not None:
+                named["op_id"] = uuid7()
+            return await append(self, project_id, drafts, **named)
+
+        return appended
+
+    patches.wrap(SqlWriteTx, "standing", again)
+    patches.wrap(SqlWriteTx, "append", under_another_id)
 
 
 def other_hash_accepted(patches: Patches) -> None:

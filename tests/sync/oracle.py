@@ -7,7 +7,7 @@ log only through `memory_core.projection`, not through any code of hub or replic
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from memory_core.canonical import canonical_json
@@ -174,6 +174,12 @@ def log_is_sound(log: Log) -> Verdict:
         if [(event.seq, event.op_index) for event in events] != expected:
             verdict.doubled.append(f"operation {op_id} stands at {[e.seq for e in events]}")
     return verdict
+
+
+def nothing_is_made_up(log: Log, asked: Container[str]) -> Verdict:
+    """Every operation in the log is one that somebody asked for, under the id it was given."""
+    strange = {event.op_id for event in log.events if event.op_id not in asked}
+    return Verdict(doubled=[f"nobody asked for operation {op_id}" for op_id in sorted(strange)])
 
 
 def nothing_comes_back(log: Log, replicas: Sequence[Held]) -> Verdict:

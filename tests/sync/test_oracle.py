@@ -76,6 +76,11 @@ def test_an_operation_twice_in_the_log_is_doubled() -> None:
     assert len(oracle.log_is_sound(log).doubled) == 1
 
 
+def test_an_operation_that_nobody_asked_for_is_doubled() -> None:
+    assert oracle.nothing_is_made_up(LOG, {MADE, TAUGHT}).all == []
+    assert len(oracle.nothing_is_made_up(LOG, {MADE}).doubled) == 1
+
+
 def test_an_operation_that_is_nowhere_is_lost() -> None:
     log = log_of((MADE, "ada", [session()]))
     assert len(oracle.everything_is_accounted_for(log, MINE, [held(log)]).lost) == 1

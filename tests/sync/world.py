@@ -42,6 +42,7 @@ class World:
     def begin(self) -> None:
         """Makes the hub's project and three replicas."""
         self.hub.begin()
+        self.history.asked.add(str(self.hub.project["last_op"]))
         for name, actor in OWNERS:
             device = Device(name, actor, self.folder / name / ".memctx", self.hub.project_id)
             device.make(self.hub.slug, self.hub.url)
@@ -61,14 +62,14 @@ class World:
     def write(self, device: Device, work: Sequence[Choice]) -> None:
         """A user works on a replica; what it refuses is not acknowledged."""
         for choice in work:
-            wanted = asked(choice, device.held().view)
+            wanted = self._asked(device, choice)
             with clock_off(device.days):
                 if store(device.replica, device.project_id, wanted):
                     self.history.add(wanted.acknowledged(device.name))
 
     def write_and_die(self, device: Device, choice: Choice, statements: int) -> None:
         """The process that writes is killed before a statement, or after it said it had."""
-        wanted = asked(choice, device.held().view)
+        wanted = self._asked(device, choice)
         device.close()
 
         def act(say: Say) -> None:
@@ -88,12 +89,14 @@ class World:
         found = [views[ref] for ref in sorted(views) if ref.kind in {Kind.SESSION, Kind.PATTERN}]
         if not found:
             body = {"project": self.hub.slug, "pattern_type": "code", "name": "of the hub"}
-            self.hub.ask_as(actor, "POST", "/patterns", json=body)
+            made = self.hub.ask_as(actor, "POST", "/patterns", json=body)
+            self.history.asked.add(made["last_op"])
             return
         document = found[which % len(found)]
         kind, field_ = ("sessions", "title") if "title" in document else ("patterns", "name")
         value = {field_: f"by the hub {which}"}
-        self.hub.ask_as(actor, "PATCH", f"/{kind}/{document['id']}", json=value)
+        made = self.hub.ask_as(actor, "PATCH", f"/{kind}/{document['id']}", json=value)
+        self.history.asked.add(made["last_op"])
         self.history.operations["at the hub"] += 1
 
     # -- sync
@@ -232,6 +235,7 @@ class World:
         log, replicas = self.hub.log(), [device.held() for device in self.devices]
         acknowledged = [*self.history.acknowledged.values()]
         verdict = oracle.log_is_sound(log)
+        verdict.add(oracle.nothing_is_made_up(log, self.history.asked))
         verdict.add(oracle.everything_is_accounted_for(log, acknowledged, replicas))
         verdict.add(oracle.nothing_comes_back(log, replicas))
         verdict.add(oracle.replicas_equal(log, replicas))
@@ -248,6 +252,11 @@ class World:
             if not is_level or (*_place(device), device.replica.replica_id) != before:
                 moved.append(f"{device.name}: {report.document()}")
         return moved
+
+    def _asked(self, device: Device, choice: Choice) -> Asked:
+        wanted = asked(choice, device.held().view)
+        self.history.asked.add(wanted.operation.op_id)
+        return wanted
 
     def _erased_is_nowhere(self, log: Log) -> Verdict:
         """No file of a replica holds a word that only an erased record said."""
