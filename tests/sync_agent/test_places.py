@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from memory_core.identity import identify
-from sync_agent.places import FILE, FOLDER, find_replica, index_of, place_of
+from sync_agent.errors import ReplicaNotOwn
+from sync_agent.places import FILE, FOLDER, check_own, find_replica, index_of, place_of
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -83,3 +84,17 @@ def test_a_replica_in_the_users_own_folder(tmp_path: Path, monkeypatch: pytest.M
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert find_replica(root) == path
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_a_replica_that_others_could_have_written_is_refused(tmp_path: Path, mode: int) -> None:
+    path = put(tmp_path)
+    path.chmod(mode)
+    with pytest.raises(ReplicaNotOwn):
+        check_own(path)
+    path.chmod(0o600)
+    check_own(path)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(ReplicaNotOwn):
+        check_own(link)

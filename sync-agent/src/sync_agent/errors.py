@@ -79,6 +79,12 @@ class ReplicaReadOnly(Unavailable):
     code = "replica_read_only"
 
 
+class ReplicaNotOwn(ContextError):
+    """The replica's file is not private to its user; it may be somebody else's."""
+
+    code, status = "replica_not_own", 403
+
+
 class PageOutOfOrder(Conflict):
     """A page of the log does not follow what the replica holds."""
 

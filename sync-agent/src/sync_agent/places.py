@@ -9,10 +9,13 @@ those of a linked worktree, because every command does it.
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_agent.config import user_data_directory
+from sync_agent.errors import ReplicaNotOwn
 
 if TYPE_CHECKING:
     from memory_core.identity import ProjectIdentity
@@ -56,6 +59,27 @@ def user_place(identity: ProjectIdentity) -> Path:
     known = identity.project_id or "\n".join(identity.remotes) or f"{identity.kind} {identity.slug}"
     name = hashlib.sha256(known.encode()).hexdigest()[:16]
     return user_data_directory() / "replicas" / name / FILE
+
+
+def check_own(path: Path) -> None:
+    """Refuses a replica that somebody else may have put there, for example with a repository.
+
+    Git keeps no modes, so what comes with a clone is readable for others as usual.
+
+    Raises:
+        ReplicaNotOwn: the file is another user's, or others can read or write it.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise ReplicaNotOwn(f"{path} is no plain file")
+    if os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+        raise ReplicaNotOwn(
+            f"{path} is not private to you, so `memctx init` did not make it here: whoever wrote"
+            " it decides what your agents are told. Delete it, or if it is yours: chmod 600"
+        )
 
 
 def index_of(replica: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -263,3 +264,31 @@ def test_lessons_of_the_team_are_packed_too(tmp_path: Path) -> None:
         pack = client.context(SLUG)
     assert [item["kind"] for item in pack["items"]] == [Kind.PATTERN.value]
     assert "Rebase, never merge" in pack["text"]
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 500, b""])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "replica.db"
+    with client_of(path) as client:
+        client.sessions.create({"project": SLUG, "title": "The parser was split"})
+        client.search("parser")
+    index_of(path).write_bytes(damage)
+    with LocalClient(Replica.open(path), embedder=lambda: None) as client:
+        assert [hit["title"] for hit in client.search("parser")["hits"]] == ["The parser was split"]
+
+
+def test_while_another_process_indexes_the_answer_says_how_far_it_is(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "replica.db"
+    with client_of(path) as client:
+        client.sessions.create({"project": SLUG, "title": "The parser was split"})
+        client.search("parser")
+        client.sessions.create({"project": SLUG, "title": "Another parser"})
+        with sqlite3.connect(index_of(path), isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = client.search("parser")
+            other.execute("ROLLBACK")
+        assert [hit["title"] for hit in answer["hits"]] == ["The parser was split"]
+        assert answer["indexed_seq"] < answer["head"]
+        assert len(client.search("parser")["hits"]) == 2

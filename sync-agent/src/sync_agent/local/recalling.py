@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from memory_core.clock import now
-from memory_core.errors import ContextError
+from memory_core.errors import Busy, ContextError, Corrupt
 from memory_core.ids import uuid7
 from memory_core.local_index import LocalIndex
 from memory_core.recall import context as packs
@@ -137,6 +137,7 @@ class Recalling:
 
     def forget(self, project_id: str) -> None:
         """Takes out of the index at once what was erased."""
+        bind(self._replica, self._index)
         catch_up(self._replica, self._index, project_id)
         self._index.purge()
 
@@ -157,9 +158,23 @@ class Recalling:
         )
 
     def _ask(self, projects: Sequence[ProjectRow], question: recall.SearchRequest) -> recall.Answer:
+        try:
+            return self._asked(projects, question)
+        except Corrupt:
+            # The index is made of the replica, which has not been found damaged.
+            self._discard()
+            return self._asked(projects, question)
+
+    def _asked(
+        self, projects: Sequence[ProjectRow], question: recall.SearchRequest
+    ) -> recall.Answer:
         index = self._index
-        for project in projects:
-            catch_up(self._replica, index, project.id)
+        # While another process indexes, what it has not come to yet is not found; the answer
+        # says how far the index is.
+        with suppress(Busy):
+            bind(self._replica, index)
+            for project in projects:
+                catch_up(self._replica, index, project.id)
         embedder = self._model() if question.query.strip() else None
         if embedder is not None:
             # Texts that cannot be embedded wait on, and are found by their words.
@@ -192,5 +207,10 @@ class Recalling:
     def _index(self) -> LocalIndex:
         if self._opened is None:
             self._opened = LocalIndex.open(self._index_path, keep_views=True)
-            bind(self._replica, self._opened)
         return self._opened
+
+    def _discard(self) -> None:
+        """Deletes a damaged index; it is made anew of the replica."""
+        self.close()
+        for file in self._index_path.parent.glob(f"{self._index_path.name}*"):
+            file.unlink(missing_ok=True)
