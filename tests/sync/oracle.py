@@ -308,6 +308,9 @@ def journal_keeps(acknowledged: Iterable[Acknowledged], replica: Held) -> Verdic
     for row in replica.journal:
         if row.type not in _SHOWN or row.state not in _STANDING or row.outcome == "rejected":
             continue
+        if row.is_erased:
+            # A restored hub may not even have the record; nothing is left to tell it.
+            continue
         known = replica.base.get(row.ref)
         is_gone = row.ref in taken or (known is not None and bool(known.get("deleted")))
         if row.ref not in replica.view and not is_gone:
