@@ -279,9 +279,8 @@ class Run:
         local = self.local
         if local is None:
             return call(self.client, self.project_to_write())
-        made = call(local, self.one_project or local.own.id)
-        self.wrote()
-        return made
+        project = self.one_project or local.own.id
+        return self.change(lambda client: call(client, project))
 
     def project_to_read(self) -> str:
         """Returns the named project, else that of this folder.

@@ -292,3 +292,14 @@ def test_while_another_process_indexes_the_answer_says_how_far_it_is(
         assert [hit["title"] for hit in answer["hits"]] == ["The parser was split"]
         assert answer["indexed_seq"] < answer["head"]
         assert len(client.search("parser")["hits"]) == 2
+
+
+def test_what_is_given_out_stays_when_a_full_replica_forgets(tmp_path: Path) -> None:
+    path = tmp_path / "replica.db"
+    with client_of(path, hub="http://127.0.0.1:1") as client:
+        saved = client.sessions.create({"project": SLUG, "title": "The parser was split"})
+        other = client.sessions.create({"project": SLUG, "title": "The queue was moved"})
+        client.search("parser split", limit=1)
+    with sqlite3.connect(path) as connection:
+        used = dict(connection.execute("SELECT id, used_at FROM records WHERE kind = 'session'"))
+    assert used[saved["id"]] > used[other["id"]]

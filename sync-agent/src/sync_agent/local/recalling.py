@@ -17,7 +17,7 @@ from memory_core.recall.moment import moment_of
 from memory_core.recall.pack import Note
 from memory_core.recall.ports import RecordFilter
 from memory_core.recall.shown import shown_hit, shown_timings
-from memory_core.records import Document
+from memory_core.records import Document, Kind, Ref
 from memory_core.requests import ContextRequest, SearchRequest
 from sync_agent.local.checked import checked
 from sync_agent.local.indexing import FEW, bind, catch_up, embed_waiting
@@ -53,6 +53,7 @@ class Recalling:
         self._looked = False
         self._resolve = resolve
         self._opened: LocalIndex | None = None
+        self._marked: set[Ref] = set()
 
     def close(self) -> None:
         """Closes the index."""
@@ -80,6 +81,7 @@ class Recalling:
             now=moment_of(now()),
         )
         answer = self._ask(projects, question)
+        self._mark([hit.ref for hit in answer.hits], projects)
         indexed, head = self.indexed(projects)
         return {
             "hits": [shown_hit(hit) for hit in answer.hits],
@@ -116,6 +118,8 @@ class Recalling:
             now=moment,
             nonce=packs.new_nonce(),
         )
+        given = [Ref(Kind(held.note.kind), held.note.id) for held in packed.notes]
+        self._mark(given, projects)
         budget, found = request.budget_tokens, bool(answer.hits)
         return {
             **packs.shown_pack(packed, query=request.query, budget=budget, found=found),
@@ -183,6 +187,19 @@ class Recalling:
         return recall.search(
             question, lexical=index, dense=index, records=self._replica, embedder=embedder
         )
+
+    def _mark(self, refs: Sequence[Ref], projects: Sequence[ProjectRow]) -> None:
+        """Notes that records were of use: what is not used leaves a full replica first.
+
+        Once for each in the life of this client. Without a hub nothing ever leaves.
+        """
+        fresh = [ref for ref in refs if ref not in self._marked]
+        if not fresh or not any(row.hub for row in projects):
+            return
+        # An answer is worth more than the note that it was given.
+        with suppress(ContextError):
+            self._replica.mark_used(fresh)
+            self._marked.update(fresh)
 
     def _degraded(self, answer: recall.Answer, projects: Sequence[ProjectRow]) -> Document:
         if not answer.degraded:
