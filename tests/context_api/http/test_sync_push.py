@@ -292,6 +292,37 @@ def test_outcomes_add_up_though_pushed_again(hub: Hub, project: str, replica: Fa
     assert hub.client.get(f"/api/v1/patterns/{pattern.record_id}").json()["successes"] == 3
 
 
+def test_a_long_mixed_batch_leaves_log_and_views_in_step(hub: Hub, replica: FakeReplica) -> None:
+    """Whatever of it is written together, the views are those that the log makes."""
+    private = session("mine", privacy_level=Privacy.PRIVATE)
+    pattern = operation(Kind.PATTERN, CreatePattern(name="p", pattern_type=PatternType.CODE))
+    both = conversation(60)
+    same = [turn(both[0].record_id, "said twice")]
+    operations = [
+        private, turn(private.record_id, "kept private"), *both, *same, pattern,
+        operation(Kind.PATTERN, RecordOutcome(success=True), pattern.record_id),
+        turn(uuid7(), "to nobody"),
+        operation(Kind.SESSION, same[0].body, both[0].record_id),
+        session("tagged", tags=["a", "b"]),
+        operation(Kind.SESSION, UpdateSession(tags_add=["c"]), both[0].record_id),
+        operation(Kind.SESSION, Delete(), both[0].record_id),
+        turn(both[0].record_id, "too late"),
+        session("last"),
+    ]  # fmt: skip
+    batch = wires(operations)
+    results = replica.results(batch)
+    rejected = [operations[one["number"] - 1] for one in results if one["outcome"] == "rejected"]
+    assert rejected == [operations[-7], operations[-2]]
+    assert replica.results(batch) == results
+    verified = hub.client.post("/api/v1/admin/verify").json()
+    assert verified["ok"], verified
+    written = [event["op_id"] for event in replica.log()][1:]
+    assert written == sorted(written, key=[one.op_id for one in operations].index)
+    assert [one["seq"] for one in results] == sorted(one["seq"] for one in results)
+    found = hub.client.get(f"/api/v1/patterns/{pattern.record_id}").json()
+    assert found["successes"] == 1
+
+
 def test_a_restored_log_is_not_pushed_to(replica: FakeReplica) -> None:
     refused = checked(replica.push(wires([session()]), epoch=uuid7()), 410)
     assert refused["code"] == "epoch_changed"

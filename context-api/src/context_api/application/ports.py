@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from context_api.application.sync.ports import ReplicaReader, ReplicaWriter, SnapshotReader
 from context_api.domain.audit import Entry
@@ -132,6 +132,13 @@ class Appended:
     made: Mapping[Ref, Document] = field(default_factory=dict)
 
 
+class Decided(NamedTuple):
+    """The events that carry out one operation."""
+
+    op_id: str
+    drafts: Sequence[EventDraft]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What an operation finds: its project, what it left before, and the documents it names."""
@@ -166,6 +173,9 @@ class Log(Protocol):
 
     async def operation(self, op_id: str) -> StoredOperation | None:
         """Returns what an operation left in the log."""
+
+    async def known(self, op_ids: Sequence[str]) -> frozenset[str]:
+        """Returns those operations that left something in any log."""
 
     async def changes(self, project_id: str, after: int, limit: int) -> list[Change]:
         """Returns what changed after ``after``, in order."""
@@ -290,6 +300,11 @@ class WriteTx(Protocol):
         Raises:
             Moved: the project is not held, and what was read of it has changed since.
         """
+
+    async def append_all(
+        self, project_id: str, decided: Sequence[Decided], *, actor: str, recorded_at: str
+    ) -> None:
+        """Appends the events of several operations, in order, to a project that is held."""
 
     async def restore(self, events: Sequence[Event], epoch: str) -> None:
         """Takes over sealed events that follow the project's head."""

@@ -49,7 +49,7 @@ async def fill(services: Services, tenant_id: str) -> None:
         project_id, said = str(made.document["id"]), Greeting(id=uuid7(), name="laptop")
         await tx.replicas.greet(project_id, "ada", said, now())
         result = Result(number=1, op_id=uuid7(), hash=b"h" * 32, outcome="accepted", seq=1, head=1)
-        assert await tx.replicas.move(project_id, said.id, "ada", result)
+        assert await tx.replicas.move_all(project_id, said.id, "ada", [result])
         await tx.commit()
     session = CreateSession(
         id=uuid7(),

@@ -101,6 +101,16 @@ class LogReader:
             op_hash=found[0]["op_hash"],
         )
 
+    async def known(self, op_ids: Sequence[str]) -> frozenset[str]:
+        """Returns those operations that left something in any log."""
+        log = t.events
+        rows = await self._connection.execute(
+            select(log.c.op_id)
+            .where(log.c.tenant_id == self._tenant_id, log.c.op_id.in_(op_ids))
+            .distinct()
+        )
+        return frozenset(rows.scalars())
+
     async def changes(self, project_id: str, after: int, limit: int) -> list[Change]:
         """Returns what changed after ``after``, in order."""
         log = t.events

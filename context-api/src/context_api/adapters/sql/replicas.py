@@ -123,28 +123,30 @@ class ReplicaWriter(ReplicaReader):
             )
         )
 
-    async def move(self, project_id: str, replica_id: str, actor: str, result: Result) -> bool:
-        """Takes an operation as the replica's last one, with its result.
+    async def move_all(
+        self, project_id: str, replica_id: str, actor: str, results: Sequence[Result]
+    ) -> bool:
+        """Takes operations as the replica's last ones, with their results.
 
-        False, and nothing is written, unless it follows the last one and is ``actor``'s. The row
-        stays locked until the commit, so that of two who push the same only one gets through.
+        False, and nothing is written, unless they follow the last one and it is ``actor``'s. The
+        row stays locked until the commit, so that of two who push the same only one gets through.
         """
         moved = await self._connection.execute(
             update(t.replicas)
             .where(
                 *self._named(project_id, replica_id),
                 t.replicas.c.actor == actor,
-                t.replicas.c.last_number == result.number - 1,
+                t.replicas.c.last_number == results[0].number - 1,
             )
-            .values(last_number=result.number, last_hash=result.hash)
+            .values(last_number=results[-1].number, last_hash=results[-1].hash)
         )
         if moved.rowcount != 1:
             return False
-        row = {
-            **asdict(result), "tenant_id": self._tenant_id, "project_id": project_id,
-            "replica_id": replica_id, "conflicts": [*result.conflicts],
+        place = {
+            "tenant_id": self._tenant_id, "project_id": project_id, "replica_id": replica_id
         }  # fmt: skip
-        await self._connection.execute(insert(t.replica_results), row)
+        rows = [{**asdict(result), **place, "conflicts": [*result.conflicts]} for result in results]
+        await self._connection.execute(insert(t.replica_results), rows)
         return True
 
     async def restore(self, replica: Replica) -> None:

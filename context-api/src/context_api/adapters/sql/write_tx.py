@@ -21,7 +21,15 @@ from context_api.adapters.sql.log import LogReader, read_head, write_events
 from context_api.adapters.sql.projector import Projector
 from context_api.adapters.sql.reading import Reader
 from context_api.adapters.sql.replicas import ReplicaWriter
-from context_api.application.ports import Appended, ContextLoad, Head, Standing, StoredKey, Viewer
+from context_api.application.ports import (
+    Appended,
+    ContextLoad,
+    Decided,
+    Head,
+    Standing,
+    StoredKey,
+    Viewer,
+)
 from memory_core.errors import NotFound, ProjectNotFound
 from memory_core.events import Event, EventDraft, EventType, genesis, seal, unsealed
 from memory_core.records import Document, Ref
@@ -190,6 +198,32 @@ class SqlWriteTx:
         await self._take(events, op_hash)
         self._held[project_id] = Head(events[-1].seq, events[-1].digest, head.epoch)
         return Appended(events[-1].seq)
+
+    async def append_all(
+        self, project_id: str, decided: Sequence[Decided], *, actor: str, recorded_at: str
+    ) -> None:
+        """Appends the events of several operations, in order, to a project that is held.
+
+        Raises:
+            ProjectNotFound: there is no such project.
+        """
+        await self.hold(project_id)
+        head = self._held.pop(project_id)
+        if head is None:
+            raise ProjectNotFound
+        events: list[Event] = []
+        for op_id, drafts in decided:
+            events += unsealed(
+                drafts,
+                project_id=project_id,
+                after_seq=head.seq + len(events),
+                op_id=op_id,
+                actor=actor,
+                recorded_at=recorded_at,
+            )
+        events = seal(events, head.digest)
+        await self._take(events, None)
+        self._held[project_id] = Head(events[-1].seq, events[-1].digest, head.epoch)
 
     async def _append_at_once(
         self, shortcuts: Shortcuts, events: Sequence[Event], op_hash: bytes | None

@@ -143,7 +143,8 @@ async def _seq_of_gone(tx: WriteTx, one: Pushed) -> int | None:
 
 
 async def _store(push: Push, tx: WriteTx, result: Result, moved: list[Result]) -> None:
-    if not await tx.replicas.move(push.project_id, push.replica_id, push.caller.actor, result):
+    actor = push.caller.actor
+    if not await tx.replicas.move_all(push.project_id, push.replica_id, actor, [result]):
         raise Overtaken
     moved[:] = [result]
 

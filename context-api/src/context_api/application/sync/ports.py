@@ -138,10 +138,12 @@ class ReplicaWriter(ReplicaReader, Protocol):
     async def greet(self, project_id: str, actor: str, said: Greeting, at: str) -> None:
         """Keeps what a replica says about itself; results it has stored are forgotten."""
 
-    async def move(self, project_id: str, replica_id: str, actor: str, result: Result) -> bool:
-        """Takes an operation as the replica's last one, with its result.
+    async def move_all(
+        self, project_id: str, replica_id: str, actor: str, results: Sequence[Result]
+    ) -> bool:
+        """Takes operations as the replica's last ones, with their results.
 
-        False, and nothing is written, unless it follows the last one and is ``actor``'s.
+        False, and nothing is written, unless they follow the last one and it is ``actor``'s.
         """
 
     async def restore(self, replica: Replica) -> None:

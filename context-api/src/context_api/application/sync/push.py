@@ -6,11 +6,13 @@ way, sending it again gives the same result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from context_api.application.services import Services
 from context_api.application.sync.applying import Overtaken, Push, carried, passes
 from context_api.application.sync.greeting import check_owner, greet_if_due
+from context_api.application.sync.grouping import carried_together
 from context_api.application.sync.ports import Result
 from context_api.application.sync.pushed import Pushed, PushRequest, check_follows
 from context_api.application.sync.results import acked, problem_of, result_of, shown
@@ -42,9 +44,7 @@ async def push(services: Services, caller: Caller, project: str, asked: PushRequ
     stopped = None
     try:
         with services.wakeup.writing():
-            for one in asked.operations:
-                under_way.results.append(await _result(under_way, one))
-                under_way.bases[one.op_id] = one.base
+            await _carry_out(under_way, asked.operations)
     except ContextError as error:
         if not passes(error):
             raise
@@ -80,6 +80,18 @@ async def _standing(services: Services, caller: Caller, project: str, asked: Pus
         last_hash=None if known is None else known.last_hash,
         kept=kept,
     )
+
+
+async def _carry_out(push: Push, operations: Sequence[Pushed]) -> None:
+    """Adds the result of each operation, of as many at once as can be."""
+    while waiting := operations[len(push.results) :]:
+        done: list[Result] = []
+        if waiting[0].number > push.last:
+            with suppress(Overtaken):
+                done = await carried_together(push, waiting)
+        for result, one in zip(done or [await _result(push, waiting[0])], waiting, strict=False):
+            push.results.append(result)
+            push.bases[one.op_id] = one.base
 
 
 async def _result(push: Push, one: Pushed) -> Result:
