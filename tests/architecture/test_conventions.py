@@ -39,6 +39,7 @@ ENVIRONMENT_READERS = {
     "context_api/settings/": "the hub's settings",
     "context_api/main.py": "the variables of OpenTelemetry, which are not ours",
     "sync_agent/__init__.py": "the threads of numpy, which must be set before it is loaded",
+    "sync_agent/replica/failpoints.py": "where a test lets the process die",
     "sync_agent/config.py": "where a client finds the hub and its key",
     "context_migration/__main__.py": "which database to migrate, where nothing else runs",
 }

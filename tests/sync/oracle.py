@@ -290,7 +290,8 @@ def journal_keeps(acknowledged: Iterable[Acknowledged], replica: Held) -> Verdic
     """At any time: what a replica acknowledged is in its journal, once, and shown to its user.
 
     A record that was made here is in the view, unless it was taken away: by the log as far as it
-    was pulled, by another operation of this journal, or by the hub's refusal.
+    was pulled, by another operation of this journal, by an erasure (which a hub restored from a
+    backup may have forgotten, and the journal has not), or by the hub's refusal.
     """
     verdict = Verdict()
     counts = Counter(row.op_id for row in replica.journal)
@@ -313,7 +314,7 @@ def journal_keeps(acknowledged: Iterable[Acknowledged], replica: Held) -> Verdic
             continue
         known = replica.base.get(row.ref)
         is_gone = row.ref in taken or (known is not None and bool(known.get("deleted")))
-        if row.ref not in replica.view and not is_gone:
+        if row.ref not in replica.view and not is_gone and not row.is_erased:
             verdict.lost.append(f"{replica.name} does not show {row.type} {row.op_id}, {row.state}")
     return verdict
 
