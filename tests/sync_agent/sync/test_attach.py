@@ -84,6 +84,17 @@ def test_a_slug_of_other_remotes_gets_the_host_before_it(here: World) -> None:
     assert second.replica.project(second.project_id).slug == f"two.example/acme/{name}"
 
 
+def test_a_parent_that_the_hub_does_not_know_is_made_known(here: World) -> None:
+    name = uuid7()
+    part = alone(here, "part", f"acme/{name}/part", parent=f"acme/{name}")
+    attached(part, here)
+    whole = alone(here, "whole", f"acme/{name}", remotes=[f"one.example/acme/{name}"])
+    attached(whole, here)
+    with here.hub.client() as client:
+        assert client.projects.get(part.project_id)["parent_id"] == whole.project_id
+        assert client.projects.get(whole.project_id)["remotes"] == [f"one.example/acme/{name}"]
+
+
 def test_a_hub_that_refuses_leaves_the_replica_as_it_was(here: World) -> None:
     ann = alone(here, "ann", f"solo/{uuid7()}")
     ann.line = here.line(key="mctx_0123456789ab_" + "x" * 43)

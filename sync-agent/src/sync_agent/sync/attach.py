@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from memory_core.errors import SlugTaken
+from memory_core.errors import Forbidden, InvalidInput, SlugTaken
 from memory_core.identity import ProjectIdentity
 from sync_agent.errors import InvalidAnswer
 
@@ -42,8 +42,9 @@ def _ensured(row: ProjectRow, transport: Transport) -> Document:
         "remotes": [*row.remotes],
         "identity": row.identity,
     }
-    if row.parent is not None:
-        body["parent"] = row.parent
+    parent = _parent(row, transport)
+    if parent is not None:
+        body["parent"] = parent
     taken = SlugTaken()
     for slug in _slugs(row):
         try:
@@ -51,6 +52,22 @@ def _ensured(row: ProjectRow, transport: Transport) -> Document:
         except SlugTaken as error:
             taken = error
     raise taken
+
+
+def _parent(row: ProjectRow, transport: Transport) -> str | None:
+    """Returns the parent's id at the hub, made known by its name if it was not yet.
+
+    None where the caller may not make it known: a project is better without its parent than
+    not at the hub at all.
+    """
+    if row.parent is None:
+        return None
+    try:
+        found = transport.attach({"slug": row.parent})
+    except (Forbidden, SlugTaken, InvalidInput):
+        return None
+    known = found.get("id")
+    return known if isinstance(known, str) else None
 
 
 def _slugs(row: ProjectRow) -> list[str]:
