@@ -68,6 +68,33 @@ def test_a_hub_restored_from_a_backup_gets_again_what_it_lacks(here: World) -> N
     assert not list(ann.path.parent.glob("*.rebuilt*"))
 
 
+@pytest.mark.parametrize("ahead", [0, 5])
+def test_a_hub_whose_files_were_put_back_keeps_its_epoch_and_is_noticed(
+    here: World, tmp_path: Path, ahead: int
+) -> None:
+    ann, bob = here.side("ann"), here.side("bob")
+    ann.create("In the copy")
+    ann.synced()
+    bob.synced()
+    here.hub.stop()
+    shutil.copytree(here.hub.data_dir, tmp_path / "copy")
+    here.hub.start()
+    ann.create("Lost with the disk")
+    ann.synced()
+    here.hub.stop()
+    shutil.rmtree(here.hub.data_dir)
+    shutil.copytree(tmp_path / "copy", here.hub.data_dir)
+    here.hub.start()
+    for number in range(ahead):
+        bob.create(f"Meanwhile {number}")
+    bob.synced()
+    assert ann.synced().repaired == ["rebuilt"]
+    bob.synced()
+    assert ann.shown() == bob.shown()
+    assert "Lost with the disk" in titles(here)
+    assert set(here.operations().values()) == {1}
+
+
 def test_what_is_written_during_a_rebuild_is_kept(here: World) -> None:
     ann = here.side("ann")
     ann.create("Before")

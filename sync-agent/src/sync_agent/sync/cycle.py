@@ -7,7 +7,6 @@ leaves the overlay only when its effect has been pulled: a push never changes wh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,35 +15,30 @@ from typing import TYPE_CHECKING
 from memory_core.clock import now
 from memory_core.errors import (
     ContextError,
+    Corrupt,
     CursorExpired,
     EpochChanged,
     Forbidden,
     OperationsMissing,
     ReplicaForked,
 )
-from sync_agent.errors import InvalidAnswer, from_problem
-from sync_agent.exchange import PulledPage, PushAnswer, PushRequest
+from sync_agent.exchange import PulledPage
 from sync_agent.replica import Limits, ProjectRow, Replica
-from sync_agent.replica import State as Journal
-from sync_agent.sync.batches import batches
 from sync_agent.sync.bootstrap import begin
 from sync_agent.sync.indexing import refresh_index
 from sync_agent.sync.line import Line
 from sync_agent.sync.locking import SyncBusy, sync_lock
+from sync_agent.sync.pushing import push
 from sync_agent.sync.rebuilding import rebuild
 from sync_agent.sync.report import Report, State
 from sync_agent.sync.watchdog import SyncStalled
 
 if TYPE_CHECKING:
-    from memory_core.records import Document
     from sync_agent.sync.transport import Transport
 
 MAX_ROUNDS = 20
 MAX_REPAIRS = 3
 """How often one cycle puts the same thing right before it gives up."""
-
-_ROWS = 500
-_PUSHED = (Journal.PENDING, Journal.PUSHED, Journal.SETTLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +93,10 @@ class _ActorChanged(Exception):
     """The hub takes the caller for somebody else than before, who may read other things."""
 
 
+class _AnotherLog(Corrupt):
+    """What the hub gives does not follow what it gave before, though the epoch is the same."""
+
+
 class _Cycle:
     """The state of one cycle. All but waiting happens inside the lock."""
 
@@ -150,14 +148,14 @@ class _Cycle:
     def _round(self) -> bool:
         """Pulls, pushes and puts right; returns whether nothing is left to do."""
         try:
-            return not self._push(self._pull())
+            return not push(self._line, self._report, self._pull())
         except (ReplicaForked, OperationsMissing, Forbidden) as error:
             # The hub refuses an identity that was another user's, and says so by naming it.
             if isinstance(error, Forbidden) and "replica_id" not in error.extra:
                 raise
             self._count("forked", error)
             self._replica.renumber()
-        except (EpochChanged, CursorExpired) as error:
+        except (EpochChanged, CursorExpired, _AnotherLog) as error:
             self._rebuild(error)
         except _ActorChanged:
             self._rebuild(EpochChanged("the hub takes this replica for somebody else's"))
@@ -168,11 +166,16 @@ class _Cycle:
 
         Raises:
             ReplicaForked: the hub holds operations under this identity that are not ours.
-            EpochChanged, CursorExpired: the log cannot be read on from here.
+            EpochChanged, CursorExpired, _AnotherLog: the log cannot be read on from here.
             _ActorChanged: what was read before may not be what this caller may read.
         """
         row = self._line.row()
-        page, known = self._line.pull(self._report, self._first(row))
+        first = self._first(row)
+        try:
+            page, known = self._line.pull(self._report, first)
+        except Corrupt as error:
+            # So it is where the hub's files were put back by other means than its own restore.
+            raise _AnotherLog(error.detail) from error
         if not known:
             raise ReplicaForked
         acked = page.acked.number
@@ -193,61 +196,6 @@ class _Cycle:
         if page.actor != row.actor:
             raise _ActorChanged
         return page
-
-    def _push(self, acked: int) -> bool:
-        """Pushes what waited when this began; returns whether there was anything.
-
-        Raises:
-            ContextError: why the hub would not go on. The answers up to there are stored.
-        """
-        row = self._line.row()
-        first = self._replica.journal(self._project_id, states=[Journal.PENDING], limit=1)
-        if not first or first[0].number > row.last_number:
-            return False
-        waiting = self._waiting(min(acked + 1, first[0].number), row.last_number, acked)
-        for batch in batches(waiting):
-            request = PushRequest(
-                epoch=row.epoch,
-                confirmed=self._line.row().confirmed,
-                operations=batch,
-                standing=self._line.standing(),
-            )
-            answer = self._line.transport.push(self._project_id, self._line.caller(), request)
-            self._take(batch, answer)
-        return True
-
-    def _take(self, batch: list[Document], answer: PushAnswer) -> None:
-        """Stores the answers to a batch."""
-        sent = {(operation["number"], operation["op_id"]) for operation in batch}
-        if any((result.number, result.op_id) not in sent for result in answer.results):
-            raise InvalidAnswer("the hub answers operations that were not pushed")
-        self._replica.store_results(self._project_id, answer.results)
-        self._report.pushed += len(answer.results)
-        self._report.outcomes.update(result.outcome for result in answer.results)
-        if answer.stopped is not None:
-            status = answer.stopped.get("status")
-            raise from_problem(status if isinstance(status, int) else 503, answer.stopped)
-        if len(answer.results) != len(batch):
-            raise InvalidAnswer("the hub left operations unanswered and does not say why")
-
-    def _waiting(self, first: int, last: int, acked: int) -> Iterator[Document]:
-        """Yields the operations that the hub lacks, or whose answers are lacking here, in order.
-
-        Raises:
-            OperationsMissing: one that the hub lacks is not to be pushed (any more), so that
-                numbers would have a gap.
-        """
-        after = first - 1
-        while rows := self._replica.journal(self._project_id, after=after, limit=_ROWS):
-            for row in rows:
-                if row.number > last:
-                    return
-                if row.number <= acked and row.state is not Journal.PENDING:
-                    continue
-                if row.wire is None or row.state not in _PUSHED:
-                    raise OperationsMissing(expected=row.number)
-                yield row.wire
-            after = rows[-1].number
 
     def _rebuild(self, error: ContextError) -> None:
         """Reads the log again from its beginning; the journal and what is shown stay."""
