@@ -93,14 +93,21 @@ class Side:
         return True
 
     def unaccounted(self, operations: Counter[str]) -> list[str]:
-        """Operations that were acknowledged here and of which nothing says what became of them."""
+        """Operations that were acknowledged here and of which nothing says what became of them.
+
+        What was erased with its record is accounted for: its row is there and says nothing.
+        """
         rows = {row.op_id: row for row in self.replica.journal(self.project_id, after=-(2**62))}
-        return [
-            op_id
-            for op_id in self.acknowledged
-            if op_id not in rows
-            or (op_id not in operations and rows[op_id].outcome not in {"rejected", "duplicate"})
-        ]
+        found = []
+        for op_id in self.acknowledged:
+            row = rows.get(op_id)
+            if op_id in operations:
+                continue
+            if row is None or (
+                row.outcome not in {"rejected", "duplicate"} and row.wire and row.wire["body"]
+            ):
+                found.append(f"{op_id} {row and (row.type, row.state, row.outcome)}")
+        return found
 
     def states(self) -> Counter[str]:
         """How many operations of the journal are in which state."""
