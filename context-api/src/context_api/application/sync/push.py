@@ -147,10 +147,10 @@ async def _look_again(push: Push, one: Pushed) -> None:
 
 async def _tell(push: Push) -> None:
     """Wakes those who wait for the log, and moves what was erased out of the files."""
-    if push.erased:
-        await push.services.uow.checkpoint()
     if push.results:
         await push.services.wakeup.notify()
+    if push.erased:
+        await push.services.uow.checkpoint()
 
 
 def _answer(push: Push, stopped: Document | None) -> Document:
