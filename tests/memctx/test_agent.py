@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent.folder import runs
+from tests.support.hub import Hub
 from tests.sync_agent.agent.machine import Machine, wait_for
 
 CRONTAB = """#!/bin/sh
@@ -172,3 +173,63 @@ def test_a_start_by_hand_ends_by_a_stop(machine: Machine) -> None:
     machine.json("agent", "stop")
     wait_for(lambda: not runs(machine.folder), "the end of the agent")
     assert {path.name for path in machine.folder.root.iterdir()} == {"agent.log"}
+
+
+def test_submodules_and_their_master_agree_with_the_hub(machine: Machine, hub: Hub) -> None:
+    """One agent for all, the hub named by the user; a submodule comes before its master too."""
+    config = machine.home / ".config" / "memory-context" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[client]\nurl = "{hub.url}"\napi_key = "{hub.key}"\n')
+    config.chmod(0o600)
+    root = master(machine.root / "fleet", "fleet-api", "fleet-web")
+    folders = [root / "fleet-api", root / "fleet-web", root]
+    done = machine.json("agent", "install", "--all", cwd=root)
+    for folder in folders:
+        machine.json("sessions", "add", "--title", f"in {folder.name}", cwd=folder)
+
+    def agree() -> bool:
+        with hub.client() as client:
+            at_hub = {session["title"] for session in client.sessions.list()}
+        return {f"in {folder.name}" for folder in folders} <= at_hub
+
+    wait_for(agree, "all sessions at the hub", seconds=60)
+    assert len(done["replicas"]) == 3
+    wait_for(
+        lambda: all(
+            each["state"] == "active" and each["projects"][0]["pending"] == 0
+            for each in machine.json("agent", "status")["replicas"]
+        ),
+        "agreement",
+        seconds=60,
+    )
+    with hub.client() as client:
+        slugs = {p["slug"]: p for p in client.projects.list()}
+        parent = slugs["acme/fleet"]["id"]
+        assert slugs["acme/fleet-api"]["parent_id"] == parent
+        assert slugs["acme/fleet-web"]["parent_id"] == parent
+
+
+def test_a_submodule_alone_reaches_the_hub(machine: Machine, hub: Hub) -> None:
+    """Its master has no replica, and the hub has never heard of it."""
+    root = master(machine.root / "lonely", "lonely-api")
+    machine.name_hub(root / "lonely-api", hub)
+    machine.json("init", cwd=root / "lonely-api")
+    machine.json("sessions", "add", "--title", "alone", cwd=root / "lonely-api")
+    machine.json("sync", cwd=root / "lonely-api")
+    with hub.client() as client:
+        found = next(client.projects.list(slug="acme/lonely-api"))
+        assert found["parent_id"] == next(client.projects.list(slug="acme/lonely"))["id"]
+
+
+def test_a_master_that_is_denied_is_not_named_to_the_hub(machine: Machine, hub: Hub) -> None:
+    root = master(machine.root / "hidden", "shown")
+    machine.name_hub(root / "shown", hub)
+    config = machine.home / ".config" / "memory-context" / "config.toml"
+    rule = '[[deny]]\nprojects = ["acme/hidden"]\nhubs = ["127.0.0.1"]\n'
+    config.write_text(f"{config.read_text()}\n{rule}")
+    machine.json("init", cwd=root / "shown")
+    machine.json("sync", cwd=root / "shown")
+    with hub.client() as client:
+        found = next(client.projects.list(slug="acme/shown"))
+        assert found["parent_id"] is None
+        assert not list(client.projects.list(slug="acme/hidden"))

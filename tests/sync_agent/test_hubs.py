@@ -206,6 +206,18 @@ def test_rules_know_a_project_by_its_slug_and_its_remotes(tmp_path: Path) -> Non
     )
 
 
+def test_there_is_one_way_to_a_hub_for_what_syncs() -> None:
+    """A transport is made where the rules were passed, and nowhere else."""
+    root = Path(__file__).parents[2]
+    makers = [
+        path.name
+        for source in ("sync-agent/src", "cli/src")
+        for path in (root / source).rglob("*.py")
+        if "HttpTransport(" in path.read_text(encoding="utf-8")
+    ]
+    assert makers == ["linking.py"]
+
+
 def keyring(monkeypatch: pytest.MonkeyPatch, kept: dict[tuple[str, str], str]) -> None:
     """Puts a keyring with this content where Python finds it, as none is installed here."""
     package, errors = types.ModuleType("keyring"), types.ModuleType("keyring.errors")

@@ -192,7 +192,7 @@ def _linked() -> Iterator[tuple[Replica, Transport, Options]]:
         NotFound: the folder has no replica, or no hub is named for it.
         Corrupt: the file cannot be opened.
     """
-    from sync_agent.agent.rounds import hub_for, link, options_for  # noqa: PLC0415
+    from sync_agent.agent.linking import hub_for, link, options_for  # noqa: PLC0415
     from sync_agent.channel import Retry  # noqa: PLC0415
     from sync_agent.replica import Replica  # noqa: PLC0415
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV4_ROUTE = 0x10, 0x40
 _RTMGRP_IPV6_IFADDR, _RTMGRP_IPV6_ROUTE = 0x100, 0x400
@@ -40,3 +41,14 @@ def drain(watch: socket.socket) -> None:
     with suppress(OSError):
         while watch.recv(_DATAGRAM):
             pass
+
+
+@contextmanager
+def watching() -> Iterator[socket.socket | None]:
+    """Yields what `open_watch` returns, and closes it when the block ends."""
+    watch = open_watch()
+    try:
+        yield watch
+    finally:
+        if watch is not None:
+            watch.close()

@@ -1,29 +1,29 @@
 """One round of one replica: find its hub, attach it there, sync each project it holds.
 
-The same for the agent and for `memctx sync`. Every way to a hub goes through `link`, and so
-through the rules of `sync_agent.hubs`.
+The same for the agent and for `memctx sync`.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from memory_core.errors import Conflict, ContextError, Corrupt
-from sync_agent.hubs import hub_of, names_of
+from memory_core.errors import ContextError, Corrupt
+from sync_agent.agent.linking import (
+    Place,
+    attach_new,
+    caller_of,
+    hub_for,
+    link,
+    options_for,
+)
 
 if TYPE_CHECKING:
     from memory_core.records import Document
     from sync_agent.channel import Retry
-    from sync_agent.config import ClientConfig
-    from sync_agent.exchange import Caller
     from sync_agent.replica import ProjectRow, Replica
-    from sync_agent.sync import HttpTransport, Options, Renewed, Report, Transport
+    from sync_agent.sync import Options, Renewed, Report, Transport
 
 REFUSALS = frozenset(
     {
@@ -34,23 +34,6 @@ REFUSALS = frozenset(
 )  # fmt: skip
 """What only the user, or an update, can mend: nothing is gained by trying again soon."""
 ALERT_PENDING = 100
-
-
-class HubChanged(Conflict):
-    """This replica belongs to another hub than the one that is named now."""
-
-    code = "hub_changed"
-
-
-class Place(Protocol):
-    """A replica to sync: its file, and the folder whose project it holds."""
-
-    @property
-    def path(self) -> Path: ...  # noqa: D102 - what it is stands above
-    @property
-    def root(self) -> Path: ...  # noqa: D102
-    @property
-    def paused(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +82,8 @@ def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False
     ``full`` reads everything again. A file that cannot be opened any more is set aside, and what
     was not pushed yet is carried over into a new one.
     """
+    from memory_core.identity import identify  # noqa: PLC0415 - reads git's files
+
     config = None
     reports: dict[str, Report] = {}
     try:
@@ -107,7 +92,7 @@ def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False
             if config is None:
                 return Outcome()
             with link(config, retry) as transport:
-                _attach_new(replica, transport, str(config.url))
+                attach_new(replica, transport, config.url, identify(place.root))
                 _sync_all(replica, transport, options_for(place, full=full), reports)
     except ContextError as error:
         hub = None if config is None else str(config.url)
@@ -116,14 +101,6 @@ def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False
     alerts = [alert(slug, report.pending) for slug, report in reports.items()]
     told = tuple(text for text in alerts if text is not None)
     return Outcome(str(config.url), tuple(reports.values()), problem, told)
-
-
-def _attach_new(replica: Replica, transport: Transport, hub: str) -> None:
-    from sync_agent.sync import attach  # noqa: PLC0415
-
-    for row in replica.projects():
-        if row.role == "own" and row.hub is None:
-            attach(replica, row.id, transport, hub=hub)
 
 
 def _sync_all(
@@ -206,55 +183,6 @@ def ask_for_news(place: Place, wait: int) -> bool | None:
         return page.head > replica.project(row.id).cursor
 
 
-def hub_for(replica: Replica, root: Path) -> ClientConfig | None:
-    """Returns how to reach the hub of a replica, None where none is named.
-
-    Raises:
-        HubDenied: a rule keeps one of its projects from that hub.
-        HubChanged: the replica was synced with another hub.
-        InvalidConfig: a file cannot be used, or a key is missing.
-    """
-    from memory_core.identity import identify  # noqa: PLC0415 - reads git's files
-
-    names = names_of(identify(root))
-    rows = [row for row in replica.projects() if row.role == "own"]
-    for row in rows:
-        names += [row.slug, *row.remotes]
-    config = hub_of(root, list(dict.fromkeys(names)))
-    if config is not None:
-        _check_same(rows, str(config.url))
-    return config
-
-
-@contextmanager
-def link(config: ClientConfig, retry: Retry | None = None) -> Iterator[HttpTransport]:
-    """Yields a way to a hub that `hub_for` has allowed."""
-    from sync_agent.channel import Channel  # noqa: PLC0415
-    from sync_agent.sync import HttpTransport  # noqa: PLC0415
-
-    transport = HttpTransport(
-        Channel(config.url, config.api_key, retry=retry, ca_file=config.ca_file)
-    )
-    try:
-        yield transport
-    finally:
-        transport.close()
-
-
-def options_for(place: Place, *, full: bool = False) -> Options:
-    """Returns how the engine is to sync a replica."""
-    from sync_agent.sync import Options  # noqa: PLC0415
-
-    return Options(name=_name(place), agent=program(), paused=place.paused, full=full)
-
-
-def caller_of(replica: Replica, place: Place) -> Caller:
-    """Returns who asks."""
-    from sync_agent.exchange import Caller  # noqa: PLC0415
-
-    return Caller(replica.replica_id, _name(place), program())
-
-
 def alert(project: str, pending: int) -> str | None:
     """Returns the alert about operations that pile up, None below 101 of them."""
     if pending <= ALERT_PENDING:
@@ -265,30 +193,8 @@ def alert(project: str, pending: int) -> str | None:
     )
 
 
-def program() -> str:
-    """Returns the name and version under which the hub shows this program."""
-    try:
-        return f"memctx/{version('memory-context')}"
-    except PackageNotFoundError:
-        return "memctx"
-
-
-def _name(place: Place) -> str:
-    """Returns what people call a replica: the machine and the folder's own name."""
-    return f"{platform.node()[:60]}:{place.root.name[:60]}"
-
-
 def _note(replica: Replica, row: ProjectRow, problem: ContextError | None) -> None:
     """Keeps what went wrong where `standing` finds it; a pull that goes well forgets it."""
     if problem is not None and problem.code != "sync_busy" and problem.detail != row.last_error:
         with suppress(ContextError):
             replica.note(row.id, error=problem.detail)
-
-
-def _check_same(rows: Collection[ProjectRow], hub: str) -> None:
-    for row in rows:
-        if row.hub is not None and row.hub != hub:
-            raise HubChanged(
-                f"this replica is synced with {row.hub}, and {hub} is named now: name the first"
-                " again, or make a new replica for the second"
-            )

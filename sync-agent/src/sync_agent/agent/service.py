@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 import queue
 import selectors
-import signal
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,12 +21,15 @@ from typing import TYPE_CHECKING
 from memory_core.errors import ContextError, InvalidInput, NotFound
 from sync_agent.agent import network
 from sync_agent.agent.folder import AgentFolder, held
+from sync_agent.agent.footprint import resident_bytes
 from sync_agent.agent.recalling import Recaller
 from sync_agent.agent.registry import Registered, Registry
 from sync_agent.agent.rounds import Outcome, ask_for_news, sync_replica
 from sync_agent.agent.schedule import Schedule, Timing
 from sync_agent.agent.socket_server import SocketServer
+from sync_agent.agent.waking import Waker
 from sync_agent.agent.watching import Watchers
+from sync_agent.sync import Watch
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -66,10 +66,12 @@ class Service:
         self._entries: dict[str, Registered] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._told: dict[str, str] = {}
+        self._stalls: dict[str, Watch] = {}
         self._registry_state: object = ()
         self._looked_at = float("-inf")
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[Registered | None] = queue.SimpleQueue()
+        self._waker = Waker()
         self._ends = False
         self._began = time.monotonic()
         self._recaller = Recaller()
@@ -83,7 +85,11 @@ class Service:
             LocalFailure: the agent's folder cannot be used.
         """
         self._folder.make()
-        with held(self._folder), self._waking(), network_watch() as self._network:
+        with (
+            held(self._folder),
+            self._waker.on_signals(self._stop),
+            network.watching() as self._network,
+        ):
             server = SocketServer(self._folder, self._answer)
             server.open()
             workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
@@ -100,7 +106,7 @@ class Service:
     def _loop(self, server: SocketServer) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(server, selectors.EVENT_READ, server.accept)
-            selector.register(self._wake_reader, selectors.EVENT_READ, self._drain)
+            selector.register(self._waker, selectors.EVENT_READ, self._drain)
             if self._network is not None:
                 selector.register(self._network, selectors.EVENT_READ, self._network_changed)
             while not self._ends:
@@ -109,6 +115,9 @@ class Service:
                     self._jobs.put(self._entries[name])
                 for key, _ in selector.select(self._wait()):
                     key.data()
+
+    def _stop(self) -> None:
+        self._ends = True
 
     def _wait(self) -> float:
         now = time.monotonic()
@@ -138,9 +147,7 @@ class Service:
         self._watchers.keep(active)
 
     def _drain(self) -> None:
-        with suppress(BlockingIOError):
-            while os.read(self._wake_reader, 4096):
-                pass
+        self._waker.drain()
         with suppress(queue.Empty):
             while True:
                 self._take(self._events.get_nowait())
@@ -175,10 +182,21 @@ class Service:
             self._schedule.failed(name, now, retry_after=outcome.retry_after)
         self._watchers.synced(name)
         told = "" if outcome.problem is None else outcome.problem.detail
-        told = "; ".join([*([told] if told else []), *outcome.alerts])
+        alerts = [*outcome.alerts, *self._stalled(outcome)]
+        told = "; ".join([*([told] if told else []), *alerts])
         if outcome.moved or told != self._told.get(name, ""):
             self._told[name] = told
             self._log.info("%s: %s", name, told or outcome.summary)
+
+    def _stalled(self, outcome: Outcome) -> list[str]:
+        """Returns what to say of projects whose work waits and does not move."""
+        said = []
+        for report in outcome.reports:
+            watch = self._stalls.get(report.project_id, Watch()).after(report)
+            self._stalls[report.project_id] = watch
+            problem = watch.problem(report)
+            said += [problem.detail] if problem is not None else []
+        return said
 
     def _network_changed(self) -> None:
         if self._network is not None:
@@ -203,8 +221,7 @@ class Service:
 
     def _tell(self, event: _Event) -> None:
         self._events.put(event)
-        with suppress(OSError):
-            os.write(self._wake_writer, b"\0")
+        self._waker.wake()
 
     def _answer(self, request: Document) -> Document:
         match request.get("do"):
@@ -261,26 +278,6 @@ class Service:
             "replicas": replicas,
         }
 
-    @contextmanager
-    def _waking(self) -> Iterator[None]:
-        """Lets signals and threads wake the main thread while the block runs."""
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
-
-        def stop(*_: object) -> None:
-            self._ends = True
-
-        old = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        old[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        before = signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
     def _end(self, workers: list[threading.Thread]) -> None:
         """Lets what is under way come to its end, for a moment."""
         end = time.monotonic() + END_SECONDS
@@ -297,22 +294,3 @@ def _tell_paused(entry: Registered) -> Outcome:
     except ContextError as error:
         return Outcome(problem=error)
     return Outcome()
-
-
-@contextmanager
-def network_watch() -> Iterator[socket.socket | None]:
-    """Yields a socket that hears of changes of the network, None where there is none."""
-    watch = network.open_watch()
-    try:
-        yield watch
-    finally:
-        if watch is not None:
-            watch.close()
-
-
-def resident_bytes() -> int | None:
-    """Returns the memory that this process holds in RAM, None where this cannot be known."""
-    with suppress(OSError, ValueError, IndexError):
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    return None

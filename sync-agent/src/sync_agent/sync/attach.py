@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memory_core.errors import Forbidden, InvalidInput, SlugTaken
@@ -15,19 +16,27 @@ if TYPE_CHECKING:
     from sync_agent.sync.transport import Transport
 
 
-def attach(replica: Replica, project_id: str, transport: Transport, *, hub: str) -> str:
+def attach(
+    replica: Replica,
+    project_id: str,
+    transport: Transport,
+    *,
+    hub: str,
+    with_parent: bool = True,
+) -> str:
     """Makes a project known to the hub at ``hub``, or finds it there; returns its id.
 
     The hub may know it under another id, because somebody else came first: then the replica's
     project takes that one, with all that waits to be pushed. Doing it again after a lost answer
-    finds what the first try made.
+    finds what the first try made. Without ``with_parent`` the hub does not hear of the project
+    that this one is a part of.
 
     Raises:
         SlugTaken: every name that fits belongs to a project with other remotes.
         ContextError: as `Transport.attach`; the replica is as it was.
     """
     row = replica.project(project_id)
-    found = _ensured(row, transport)
+    found = _ensured(row if with_parent else replace(row, parent=None), transport)
     known = found.get("id")
     if not isinstance(known, str):
         raise InvalidAnswer("the hub's answer about a project has no id")
