@@ -110,7 +110,7 @@ def calls(known: Known, tmp_path: Path) -> list[list[str]]:
         ["projects", "edit", other, "--add-remote", f"https://github.com/{other}"],
         ["projects", "rename", other, f"{other}-renamed"],
         ["tags"],
-        ["conflicts"],
+        ["conflicts", "list"],
         ["status"],
         ["keys", "list"],
         ["keys", "create", "ci", "--scope", "read", "--project", known.project],
@@ -139,6 +139,13 @@ STARTED_ELSEWHERE = {
     "index verify", "index repair", "index rebuild",
     "serve", "stop", "migrate", "worker", "model install", "keys revoke",
     "sessions delete", "checkpoints delete", "patterns delete",
+    # They work on a repository of their own: test_replica, test_agent, test_sync, test_remote.
+    "init", "conflicts show", "conflicts resolve",
+    "sync now", "sync verify", "sync repair", "sync status",
+    "agent run", "agent start", "agent stop", "agent status", "agent pause", "agent resume",
+    "agent install", "agent uninstall",
+    "rejected list", "rejected show", "rejected edit", "rejected resend", "rejected discard",
+    "remote add", "remote list", "remote remove",
 }  # fmt: skip
 
 
