@@ -104,6 +104,11 @@ def test_an_env_file_is_looked_for_up_to_the_root_of_the_repository(machine: Mac
     assert machine.load().url.port == 7
 
 
+def test_a_process_for_all_repositories_takes_no_hub_from_the_environment() -> None:
+    environ = {"MEMCTX_URL": "u", "MEMCTX_API_KEY": "k", "PATH": "/bin", "MEMCTX_DATA_DIR": "d"}
+    assert config.environment_for_all(environ) == {"PATH": "/bin", "MEMCTX_DATA_DIR": "d"}
+
+
 def test_outside_a_repository_only_the_folder_itself_counts(machine: Machine) -> None:
     folder = machine.root / "plain" / "below"
     folder.mkdir(parents=True)

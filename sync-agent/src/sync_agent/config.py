@@ -207,6 +207,14 @@ def folder_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]
     return {name: environment[name] for name in names if environment.get(name)}
 
 
+def environment_for_all(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the environment without what names a hub or a project: that is said for one
+    command, and a process for all repositories of the user must not take it for theirs."""
+    environment = os.environ if environ is None else environ
+    one = {layers.URL, layers.KEY, layers.KEY_FILE, layers.PROJECT, layers.CA_FILE}
+    return {name: value for name, value in environment.items() if name not in one}
+
+
 def colour_wanted(environ: Mapping[str, str] | None = None) -> bool:
     """Says whether the environment leaves colour on (no-color.org, dumb terminals)."""
     environment = os.environ if environ is None else environ

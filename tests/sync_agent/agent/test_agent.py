@@ -188,6 +188,17 @@ def test_a_replica_without_a_hub_stays_at_home(machine: Machine) -> None:
         assert shown["projects"][0]["pending"] == 1
 
 
+def test_a_hub_that_a_command_was_given_is_not_that_of_all_replicas(
+    tmp_path: Path, hub: Hub
+) -> None:
+    extra = {"MEMCTX_URL": hub.url, "MEMCTX_API_KEY": hub.key}
+    machine = Machine(tmp_path / "machine", extra)
+    repository = machine.repository("mine")
+    with running_agent(machine):
+        wait_for(lambda: (machine.state(repository)["next_in_s"] or 0) > 60, "a round")
+        assert repository.project().hub is None
+
+
 def test_a_replica_that_is_registered_while_the_agent_runs_is_synced(
     machine: Machine, hub: Hub
 ) -> None:

@@ -13,6 +13,7 @@ from memory_core.errors import ContextError, Unavailable
 from sync_agent.agent.asking import ask
 from sync_agent.agent.folder import AgentFolder, holder, runs
 from sync_agent.agent.installing import installed_way, start_installed
+from sync_agent.config import environment_for_all
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -49,6 +50,7 @@ def start(folder: AgentFolder) -> int:
             process = subprocess.Popen(  # noqa: S603 - our own program
                 [*own_program(), "agent", "run"],
                 cwd="/",
+                env=environment_for_all(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
