@@ -44,8 +44,9 @@ _PLAIN = (AppendMessages, CreateCheckpoint, CreatePattern, CreateSession, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """A plain operation, redacted for its level."""
+    """A plain operation, redacted for its level; ``at`` is its time where it names none."""
 
+    at: str
     pushed: Pushed
     operation: Operation
     level: Privacy
@@ -60,22 +61,23 @@ async def carried_together(push: Push, waiting: Sequence[Pushed]) -> list[Result
     Raises:
         Overtaken: another request of the replica was faster; nothing was done.
     """
-    at = now()
-    group = _plain(waiting, at)
+    group = _plain(waiting)
     if len(group) < 2:
         return []
-    results = await again(push.services, partial(_attempt, push, group, at))
+    results = await again(push.services, partial(_attempt, push, group, now()))
     if results:
         push.last, push.last_hash = results[-1].number, results[-1].hash
         push.head = max(push.head, results[-1].head)
     return results
 
 
-def _plain(waiting: Sequence[Pushed], at: str) -> list[_Asked]:
+def _plain(waiting: Sequence[Pushed]) -> list[_Asked]:
     """Returns the operations up to the first one that is not plain, or cannot be read."""
     found: list[_Asked] = []
     messages = 0
     for one in waiting[:MAX_GROUP]:
+        # Each has a time of its own, so that records made together keep their order.
+        at = now()
         try:
             operation = complete(from_wire(one.wire).operation, at)
         except ContextError:
@@ -86,7 +88,7 @@ def _plain(waiting: Sequence[Pushed], at: str) -> list[_Asked]:
         if not plain or level is Privacy.EPHEMERAL or messages > MAX_MESSAGES:
             break
         redacted, counts = redact_operation(operation, level)
-        found.append(_Asked(pushed=one, operation=redacted, level=level, counts=counts))
+        found.append(_Asked(at=at, pushed=one, operation=redacted, level=level, counts=counts))
     return found
 
 
@@ -134,7 +136,7 @@ def _decided(
         basis = Known(
             project_id=push.project_id,
             actor=push.caller.actor,
-            now=at,
+            now=asked.at,
             documents=documents,
             redactions=asked.counts,
         )
