@@ -6,15 +6,18 @@ import random
 
 import pytest
 
+from memory_core.ids import uuid7
 from memory_core.operations import (
+    AppendMessages,
     CreatePattern,
     CreateSession,
     Erase,
+    NewMessage,
     ResolveConflict,
     UpdatePattern,
     UpdateSession,
 )
-from memory_core.records import Kind, PatternType
+from memory_core.records import Kind, PatternType, Privacy, Role
 from sync_agent.replica import Replica, State
 from sync_agent.replica.journal import entry_of
 from tests.sync_agent.replica.hubs import PROJECT, FakeLog, operation
@@ -55,6 +58,26 @@ def test_the_answer_to_a_conflict_goes_with_its_record(
         replica.store_results(PROJECT, [answer])
     log.do(operation(kind, Erase(), made.record_id))
     replica.apply_page(PROJECT, log.page(replica.project(PROJECT).cursor))
+    for path in replica.path.parent.iterdir():
+        assert SECRET.encode() not in path.read_bytes()
+
+
+def test_an_erasure_that_is_withheld_takes_what_was_said_from_here(
+    replica: Replica, log: FakeLog
+) -> None:
+    """Somebody's session, to which ada wrote, becomes PRIVATE, and the message is erased there."""
+    made = operation(Kind.SESSION, CreateSession(title="bob's"))
+    log.do(made)
+    replica.apply_page(PROJECT, log.page(0))
+    message = NewMessage(id=uuid7(), role=Role.USER, text=SECRET)
+    replica.write(
+        PROJECT, operation(Kind.SESSION, AppendMessages(messages=[message]), made.record_id)
+    )
+    bring_level(replica, log)
+    hide = UpdateSession(privacy_level=Privacy.PRIVATE)
+    log.do(operation(Kind.SESSION, hide, made.record_id))
+    log.do(operation(Kind.MESSAGE, Erase(), message.id))
+    bring_level(replica, log)
     for path in replica.path.parent.iterdir():
         assert SECRET.encode() not in path.read_bytes()
 

@@ -109,6 +109,9 @@ def take(records: WorkingRecords, pulled: Pulled, erased: list[Ref]) -> None:
     ref = Ref(event.kind, event.record_id)
     if pulled.withheld:
         records.take_away(ref, event.seq)
+        if event.type.value.endswith(".erased"):
+            # What was said from here, before it was hidden, is erased all the same.
+            erased.append(ref)
         return
     if _is_of_evicted(records, event):
         records.pass_over(ref, event.seq)
