@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from memory_core.errors import InvalidInput
+from sync_agent.agent.footprint import release_memory
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -58,6 +59,7 @@ class Recaller:
         """Lets go of what was not used for ten minutes."""
         if self._clients and time.monotonic() - self._used_at > IDLE_SECONDS:
             self.close()
+            release_memory()
 
     def close(self) -> None:
         """Lets go of everything."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from memory_core.errors import ContextError, InvalidInput, NotFound
 from sync_agent.agent import network
 from sync_agent.agent.folder import AgentFolder, held
-from sync_agent.agent.footprint import resident_bytes
+from sync_agent.agent.footprint import release_memory, resident_bytes
 from sync_agent.agent.recalling import Recaller
 from sync_agent.agent.registry import Registered, Registry
 from sync_agent.agent.rounds import Outcome, ask_for_news, sync_replica
@@ -211,6 +211,8 @@ class Service:
             except Exception as error:  # noqa: BLE001 - one replica must not end it for all
                 self._log.exception("%s: unexpected", entry.path)
                 outcome = Outcome(problem=ContextError(f"unexpected: {type(error).__name__}"))
+            if outcome.moved:
+                release_memory()
             self._tell(_Event("ended", entry.path, outcome))
 
     def _news(self, path: Path) -> None:
