@@ -8,13 +8,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from memory_core.errors import InvalidInput, NotFound
+from memory_core.local_index import LocalIndex
 from sync_agent.agent.folder import holder, runs
 from sync_agent.channel import API, Channel
+from sync_agent.places import index_of
 from sync_agent.url import parse_url
 from tests.support.hub import Hub, running_hub
 from tests.support.patience import BUSY_S
@@ -49,6 +52,21 @@ def test_a_local_write_reaches_the_hub_without_waiting(machine: Machine, hub: Hu
         repository.write("from here", machine.folder)
         wait_for(lambda: "from here" in on_hub(hub, repository), "the session at the hub")
         wait_for(lambda: repository.pending() == 0, "its settling")
+
+
+def test_the_index_gets_the_vectors_that_the_hub_has_made(machine: Machine, hub: Hub) -> None:
+    repository = machine.repository("vectors", hub)
+    with running_agent(machine):
+        wait_for(lambda: synced(machine, repository), "the first sync")
+        repository.write("the token expired at night", machine.folder)
+
+        def embedded() -> bool:
+            machine.ask(do="sync", replica=str(repository.replica))
+            with closing(LocalIndex.open(index_of(repository.replica))) as index:
+                progress = index.progress(repository.project().id)
+                return progress.lexical_seq > 0 and not progress.pending and bool(index.model())
+
+        wait_for(embedded, "the vectors", seconds=60.0)
 
 
 def test_what_others_wrote_comes_without_asking(machine: Machine, hub: Hub) -> None:

@@ -174,7 +174,7 @@ def _synced(run: Run, entry: Registered, *, full: bool) -> Outcome:
     end = time.monotonic() + BUSY_SECONDS
     told = False
     while True:
-        outcome = sync_replica(entry, retry=Retry(budget=RETRY_SECONDS), full=full)
+        outcome = sync_replica(entry, retry=Retry(budget=RETRY_SECONDS), full=full, index=True)
         busy = outcome.problem is not None and outcome.problem.code == "sync_busy"
         if not busy or time.monotonic() > end:
             return outcome

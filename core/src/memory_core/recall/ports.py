@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from memory_core.recall.view import ProjectView
 from memory_core.records import Document, Ref
+
+if TYPE_CHECKING:
+    # A replica names a filter without ever searching: numpy would be a third of its agent.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from memory_core.recall.view import ProjectView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,11 +78,18 @@ def link(config: ClientConfig, retry: Retry | None = None) -> Iterator[HttpTrans
         transport.close()
 
 
-def options_for(place: Place, *, full: bool = False) -> Options:
-    """Returns how the engine is to sync a replica."""
+def options_for(place: Place, *, full: bool = False, index: bool = False) -> Options:
+    """Returns how the engine is to sync a replica; ``index`` brings its index up too."""
+    from sync_agent.places import index_of  # noqa: PLC0415
     from sync_agent.sync import Options  # noqa: PLC0415
 
-    return Options(name=_name(place), agent=program(), paused=place.paused, full=full)
+    return Options(
+        name=_name(place),
+        agent=program(),
+        paused=place.paused,
+        full=full,
+        index=index_of(place.path) if index else None,
+    )
 
 
 def caller_of(replica: Replica, place: Place) -> Caller:

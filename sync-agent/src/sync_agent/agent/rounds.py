@@ -76,11 +76,13 @@ class Outcome:
         return {"code": self.problem.code, "detail": self.problem.detail}
 
 
-def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False) -> Outcome:
+def sync_replica(
+    place: Place, *, retry: Retry | None = None, full: bool = False, index: bool = False
+) -> Outcome:
     """Syncs every project of a replica with its hub; raises nothing that can go wrong there.
 
-    ``full`` reads everything again. A file that cannot be opened any more is set aside, and what
-    was not pushed yet is carried over into a new one.
+    ``full`` reads everything again, ``index`` brings the index up too. A file that cannot be
+    opened any more is set aside, and what was not pushed yet is carried over into a new one.
     """
     from memory_core.identity import identify  # noqa: PLC0415 - reads git's files
 
@@ -93,7 +95,7 @@ def sync_replica(place: Place, *, retry: Retry | None = None, full: bool = False
                 return Outcome()
             with link(config, retry) as transport:
                 attach_new(replica, transport, config.url, identify(place.root))
-                _sync_all(replica, transport, options_for(place, full=full), reports)
+                _sync_all(replica, transport, options_for(place, full=full, index=index), reports)
     except ContextError as error:
         hub = None if config is None else str(config.url)
         return Outcome(hub, tuple(reports.values()), error)

@@ -22,6 +22,7 @@ from memory_core.errors import ContextError, InvalidInput, NotFound
 from sync_agent.agent import network
 from sync_agent.agent.folder import AgentFolder, held
 from sync_agent.agent.footprint import release_memory, resident_bytes
+from sync_agent.agent.indexing import Indexers
 from sync_agent.agent.recalling import Recaller
 from sync_agent.agent.registry import Registered, Registry
 from sync_agent.agent.rounds import Outcome, ask_for_news, sync_replica
@@ -70,6 +71,7 @@ class Service:
         self._registry_state: object = ()
         self._looked_at = float("-inf")
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._indexers = Indexers()
         self._jobs: queue.SimpleQueue[Registered | None] = queue.SimpleQueue()
         self._waker = Waker()
         self._ends = False
@@ -214,6 +216,7 @@ class Service:
             if outcome.moved:
                 release_memory()
             self._tell(_Event("ended", entry.path, outcome))
+            self._indexers.synced(entry, outcome)
 
     def _news(self, path: Path) -> None:
         self._tell(_Event("news", path))
@@ -287,6 +290,7 @@ class Service:
             self._jobs.put(None)
         for worker in workers:
             worker.join(max(0.0, end - time.monotonic()))
+        self._indexers.end()
         self._recaller.close()
 
 

@@ -79,7 +79,7 @@ def sync_project(
         if not options.wait or cycle.waited():
             with sync_lock(replica.path):
                 cycle.run()
-                cycle.index()
+        cycle.index()
     except SyncBusy as error:
         report.state, report.problem = State.BUSY, error
     except ContextError as error:

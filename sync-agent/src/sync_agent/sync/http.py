@@ -9,7 +9,6 @@ from memory_core.errors import InvalidInput
 from memory_core.records import Document
 from memory_core.sync.events import Pulled
 from memory_core.sync.protocol import PROTOCOL
-from memory_core.sync.vectors import VectorBatch, unpack
 from sync_agent.channel import API, MAX_ANSWER_BYTES, READ_SECONDS, Channel, segment
 from sync_agent.compression import pack_into, unpacked_pieces
 from sync_agent.errors import InvalidAnswer
@@ -32,6 +31,7 @@ from sync_agent.wire import Query, encode
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from memory_core.sync.vectors import VectorBatch
     from sync_agent.channel import Answer
 
 PUSH_SECONDS = 120.0
@@ -112,6 +112,8 @@ class HttpTransport:
             self._wire.add(len(body), reply.received)
         if not data:
             return None
+        from memory_core.sync.vectors import unpack  # noqa: PLC0415 - numpy
+
         try:
             return unpack(data)
         except InvalidInput as error:

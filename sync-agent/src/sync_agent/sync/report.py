@@ -34,7 +34,8 @@ class Report:
     operations. ``behind`` is how many events
     of the hub are not here yet. ``repaired`` names what had to be put right on the way
     (``forked``, ``resent``, ``rebuilt``). ``index_problem`` kept the index, not the replica, from
-    being as new as the hub. ``newest`` is the time of the last event that was
+    being as new as the hub. ``vectors`` came and
+    ``waiting`` texts have none yet. ``newest`` is the time of the last event that was
     pulled. ``model`` and ``shared`` are what the hub said of its vectors and of the team's own
     project.
     """
@@ -48,6 +49,7 @@ class Report:
     evicted: int = 0
     indexed: int = 0
     vectors: int = 0
+    waiting: int = 0
     newest: str | None = None
     pending: int = 0
     conflicts: int = 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from memory_core.records import Document
 from memory_core.sync.events import Pulled
-from memory_core.sync.vectors import VectorBatch
 from sync_agent.exchange import (
     Caller,
     PulledPage,
@@ -19,6 +18,9 @@ from sync_agent.exchange import (
     SnapshotPage,
     SnapshotRequest,
 )
+
+if TYPE_CHECKING:
+    from memory_core.sync.vectors import VectorBatch
 
 
 @dataclass(slots=True)
