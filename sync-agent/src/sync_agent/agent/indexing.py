@@ -6,11 +6,14 @@ for a moment after each sync. A process that ends gives it back.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sync_agent.exchange import ModelName
 
 if TYPE_CHECKING:
     from sync_agent.agent.linking import Place
@@ -18,15 +21,6 @@ if TYPE_CHECKING:
 
 VECTORS_WAIT = 3
 """The exit status that says that the hub does not have all vectors yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """A replica whose index is brought up."""
-
-    path: Path
-    root: Path
-    paused: bool = False
 
 
 class Indexers:
@@ -43,7 +37,14 @@ class Indexers:
         waits = before is not None and before.returncode == VECTORS_WAIT
         if outcome.problem is None and outcome.hub is not None and (outcome.moved or waits):
             self._running[place.path] = subprocess.Popen(  # noqa: S603 - this program, two paths
-                [sys.executable, "-m", __name__, str(place.path), str(place.root)],
+                [
+                    sys.executable,
+                    "-m",
+                    __name__,
+                    str(place.path),
+                    str(place.root),
+                    _models(outcome),
+                ],
                 cwd=place.root,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -58,28 +59,42 @@ class Indexers:
             process.wait()
 
 
-def bring_up(place: Place) -> int:
-    """Indexes what is new in a replica, with the hub's vectors; returns how many texts wait.
+def bring_up(path: Path, root: Path, models: Mapping[str, ModelName]) -> int:
+    """Indexes what is new in a replica's projects; returns how many texts wait for vectors.
+
+    ``models`` are those of the hub's vectors, by project.
 
     Raises:
-        ContextError: the index cannot be written, or the hub cannot be asked.
+        ContextError: the index cannot be written, or the hub does not give its vectors.
     """
-    from sync_agent.agent.linking import hub_for, link, options_for  # noqa: PLC0415
+    from sync_agent.agent.linking import hub_for, link  # noqa: PLC0415
     from sync_agent.places import index_of  # noqa: PLC0415
     from sync_agent.replica import Replica  # noqa: PLC0415
-    from sync_agent.sync.indexing import index_project  # noqa: PLC0415
+    from sync_agent.sync import Report  # noqa: PLC0415
+    from sync_agent.sync.indexing import refresh_index  # noqa: PLC0415
 
     waiting = 0
-    with Replica.open(place.path) as replica:
-        config = hub_for(replica, place.root)
+    with Replica.open(path) as replica:
+        config = hub_for(replica, root)
         if config is None:
             return 0
         with link(config) as transport:
-            for row in replica.projects():
-                options = options_for(place)
-                waiting += index_project(replica, row.id, transport, index_of(place.path), options)
+            for project_id, model in models.items():
+                report = Report(project_id, model=model)
+                refresh_index(replica, index_of(path), transport, report)
+                waiting += report.waiting
     return waiting
 
 
+def _models(outcome: Outcome) -> str:
+    return json.dumps({one.project_id: one.model for one in outcome.reports if one.model})
+
+
+def main(path: str, root: str, models: str) -> int:
+    """Brings an index up and returns the exit status."""
+    named = {project: ModelName(*model) for project, model in json.loads(models).items()}
+    return VECTORS_WAIT if bring_up(Path(path), Path(root), named) else 0
+
+
 if __name__ == "__main__":
-    sys.exit(VECTORS_WAIT if bring_up(Indexed(Path(sys.argv[1]), Path(sys.argv[2]))) else 0)
+    sys.exit(main(*sys.argv[1:]))

@@ -7,29 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_core.errors import Corrupt
-from sync_agent.sync.line import Line
-from sync_agent.sync.report import Report
 from sync_agent.sync.vectors import fetch_vectors
 
 if TYPE_CHECKING:
     from memory_core.local_index import LocalIndex
     from sync_agent.replica import Replica
-    from sync_agent.sync.cycle import Options
+    from sync_agent.sync.report import Report
     from sync_agent.sync.transport import Transport
-
-
-def index_project(
-    replica: Replica, project_id: str, transport: Transport, path: Path, options: Options
-) -> int:
-    """Brings the index at ``path`` up without syncing; returns how many texts wait for vectors.
-
-    Raises:
-        ContextError: as `refresh_index`, or the hub does not name its model.
-    """
-    line = Line(replica, project_id, transport, options.name, options.agent, options.paused)
-    report = Report(project_id, model=line.ask(line.row(), limit=1).model)
-    refresh_index(replica, path, transport, report)
-    return report.waiting
 
 
 def refresh_index(replica: Replica, path: Path, transport: Transport, report: Report) -> None:
