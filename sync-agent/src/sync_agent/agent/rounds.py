@@ -148,6 +148,15 @@ def renew_replica(place: Place) -> Renewed:
     return renew(place.path, new_project(identity, identity.slug, parent))
 
 
+def tell_paused(place: Place) -> Outcome:
+    """Tells the hub that a replica is paused; raises nothing that can go wrong there."""
+    try:
+        ask_for_news(place, 0)
+    except ContextError as error:
+        return Outcome(problem=error)
+    return Outcome()
+
+
 def ask_for_news(place: Place, wait: int) -> bool | None:
     """Waits at the hub until its log of the replica's own project is ahead of the replica.
 

@@ -25,7 +25,7 @@ from sync_agent.agent.footprint import release_memory, resident_bytes
 from sync_agent.agent.indexing import Indexers
 from sync_agent.agent.recalling import Recaller
 from sync_agent.agent.registry import Registered, Registry
-from sync_agent.agent.rounds import Outcome, ask_for_news, sync_replica
+from sync_agent.agent.rounds import Outcome, sync_replica, tell_paused
 from sync_agent.agent.schedule import Schedule, Timing
 from sync_agent.agent.socket_server import SocketServer
 from sync_agent.agent.waking import Waker
@@ -209,7 +209,7 @@ class Service:
     def _work(self) -> None:
         while (entry := self._jobs.get()) is not None:
             try:
-                outcome = _tell_paused(entry) if entry.paused else sync_replica(entry)
+                outcome = tell_paused(entry) if entry.paused else sync_replica(entry)
             except Exception as error:  # noqa: BLE001 - one replica must not end it for all
                 self._log.exception("%s: unexpected", entry.path)
                 outcome = Outcome(problem=ContextError(f"unexpected: {type(error).__name__}"))
@@ -292,11 +292,3 @@ class Service:
             worker.join(max(0.0, end - time.monotonic()))
         self._indexers.end()
         self._recaller.close()
-
-
-def _tell_paused(entry: Registered) -> Outcome:
-    try:
-        ask_for_news(entry, 0)
-    except ContextError as error:
-        return Outcome(problem=error)
-    return Outcome()
