@@ -25,7 +25,11 @@ Say = Callable[[str], None]
 
 @dataclass
 class Device:
-    """One replica. ``days`` is how far its clock is off."""
+    """One replica. ``days`` is how far its clock is off.
+
+    ``seen`` is where its cursor was last; ``may_go_back``: the hub's log has become shorter under
+    the same epoch, so that the cursor goes back once, when this is noticed.
+    """
 
     name: str
     actor: str
@@ -34,6 +38,7 @@ class Device:
     days: int = 0
     is_cut_off: bool = False
     seen: tuple[str | None, int] | None = None
+    may_go_back: bool = False
     _open: Replica | None = field(default=None, repr=False)
 
     @property

@@ -7,11 +7,13 @@ there and answers with its port. So the process of the tests has no threads and 
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,10 +63,10 @@ async def _rest(_: object) -> None:
 
 @dataclass
 class Backup:
-    """A hub as it was once: its export, and how long the log of the project was."""
+    """A hub as it was once: its export, and a copy of its disk."""
 
     lines: bytes
-    head: int
+    disk: Path
 
 
 @dataclass
@@ -121,15 +123,26 @@ class TestHub:
         return read_log(self._export(), self.project_id)
 
     def backup(self) -> Backup:
-        """Takes a backup."""
-        lines = self._export(keys=True)
-        return Backup(lines, len(read_log(lines, self.project_id).events))
+        """Takes a backup of both kinds."""
+        copy = self.folder / "copy.db"
+        copy.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self._file)) as file, closing(sqlite3.connect(copy)) as target:
+            file.backup(target)
+        return Backup(self._export(keys=True), copy)
 
     def restore(self, backup: Backup) -> None:
         """Loses all that came after a backup: an empty hub takes it in."""
         self._open()
         head = {"Content-Type": "application/x-ndjson"}
         self.ask("POST", "/import?restore=empty&keys=true", content=backup.lines, headers=head)
+
+    def roll_back(self, backup: Backup) -> None:
+        """Puts the copy of the disk back: the hub does not know that it lost anything."""
+        self.end()
+        for file in self._file.parent.glob("*.db*"):
+            file.unlink()
+        shutil.copyfile(backup.disk, self._file)
+        self._start()
 
     def restart(self) -> None:
         """Stops the hub and starts it again on what it has stored."""
@@ -141,6 +154,10 @@ class TestHub:
             self._client.close()
             self._client = None
         self._told("")
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / f"hub-{self.generation}" / "hub.db"
 
     def _export(self, *, keys: bool = False) -> bytes:
         assert self._client is not None

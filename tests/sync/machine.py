@@ -76,6 +76,7 @@ class Step(StrEnum):
     FILE_OVER = "the file of yesterday is written over the file"
     COPY = "the folder is copied, and both are used"
     RESTORE = "the hub is restored from its backup"
+    ROLL_BACK = "the hub's disk is put back as it was, under the same epoch"
     RESTART = "the hub stops and starts"
 
 
@@ -150,6 +151,8 @@ class SyncMachine(RuleBasedStateMachine):
                 world.copy_folder(device)
             case Step.RESTORE:
                 world.restore_hub()
+            case Step.ROLL_BACK:
+                world.roll_back_hub()
             case Step.RESTART:
                 world.restart_hub()
 

@@ -165,6 +165,16 @@ class World:
         self.history.faults["hub restored"] += 1
         self._forget_what_is_nowhere()
 
+    def roll_back_hub(self) -> None:
+        """The hub's disk is put back as it was, and nothing tells anybody."""
+        if self.hub_backup is None:
+            return
+        self.hub.roll_back(self.hub_backup)
+        self.history.faults["hub's disk put back"] += 1
+        for device in self.devices:
+            device.may_go_back = True
+        self._forget_what_is_nowhere()
+
     def back_up_file(self, device: Device) -> None:
         """Copies a replica's folder aside, as a backup tool does."""
         device.close()
@@ -219,7 +229,11 @@ class World:
             held = device.held()
             mine = [one for one in self.history.acknowledged.values() if one.device == device.name]
             verdict.add(oracle.journal_keeps(mine, held))
-            verdict.add(oracle.cursor_moved(device.seen, held))
+            back = oracle.cursor_moved(device.seen, held)
+            if back.all and device.may_go_back:
+                device.may_go_back = False
+            else:
+                verdict.add(back)
             device.seen = (held.epoch, held.cursor)
         return verdict
 
