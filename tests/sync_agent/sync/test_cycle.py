@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from memory_core.ids import uuid7
 from memory_core.sync import protocol
 from sync_agent.replica import State as Journal
-from sync_agent.sync import State, http
+from sync_agent.sync import State, Watch, http
 from tests.support.hub import Hub
 from tests.support.patience import BUSY_S
 from tests.sync_agent.sync.lossy import Fault
@@ -133,6 +135,22 @@ def test_what_the_hub_refuses_is_kept_with_its_reason_and_blocks_nothing(here: W
     assert other in here.sessions()
 
 
+def test_what_is_lost_to_an_erasure_is_told_and_says_nothing_more(here: World) -> None:
+    ann, bob = here.side("ann"), here.side("bob")
+    session = ann.create("Gone soon")
+    ann.synced()
+    bob.synced()
+    ann.delete(session, erase=True)
+    ann.synced()
+    bob.rename(session, "A secret word")
+    report = bob.synced()
+    assert (report.rejected, report.pending) == (1, 0)
+    [row] = bob.replica.journal(bob.project_id, states=[Journal.REJECTED])
+    assert row.op_id == bob.acknowledged[0]
+    assert "erased" in str(row.result)
+    assert "A secret word" not in str(row)
+
+
 def test_a_hub_that_is_away_stops_the_cycle_and_nothing_else(here: World) -> None:
     ann = here.side("ann")
     session = ann.create("In the tunnel")
@@ -171,6 +189,34 @@ def test_another_version_stops_the_cycle_and_says_which_side_is_old(
     assert "upgrade" in report.problem.detail
     assert report.pending == 1
     monkeypatch.undo()
+    assert ann.synced().outcomes == {"accepted": 1}
+
+
+def test_answers_to_pushes_that_never_come_raise_the_alarm(here: World) -> None:
+    ann, watch = here.side("ann"), Watch()
+    ann.create("Nobody says what became of it")
+    for _ in range(2):
+        ann.line.plan = [None, Fault.ANSWER_LOST]
+        report = ann.sync()
+        watch = watch.after(report)
+    problem = watch.problem(report)
+    assert problem is not None
+    assert problem.code == "sync_stalled"
+    report = ann.synced()
+    assert watch.after(report).problem(report) is None
+    assert set(here.operations().values()) == {1}
+
+
+def test_a_file_that_another_program_holds_makes_the_sync_skip_a_turn(here: World) -> None:
+    ann = here.side("ann")
+    session = ann.create("Mine")
+    with closing(sqlite3.connect(ann.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        report = ann.sync()
+        assert report.problem is not None
+        assert report.problem.code == "busy"
+        assert ann.session(session)["title"] == "Mine"
+        other.execute("ROLLBACK")
     assert ann.synced().outcomes == {"accepted": 1}
 
 

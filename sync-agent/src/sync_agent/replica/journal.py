@@ -129,28 +129,33 @@ def counts(connection: sqlite3.Connection, project_id: str) -> Counts:
 def store_result(connection: sqlite3.Connection, project_id: str, result: PushResult) -> None:
     """Keeps the hub's answer. What is shown stays as it is until the effect is pulled.
 
+    What was wiped because its record was erased elsewhere ends as rejected, with that reason,
+    whatever the hub says to the deletion that took its number: its author is told.
+
     Raises:
         Conflict: the number belongs to another operation.
     """
     row = connection.execute(
-        "SELECT op_id, state FROM journal WHERE project_id = ? AND number = ?",
+        "SELECT op_id, state, result FROM journal WHERE project_id = ? AND number = ?",
         (project_id, result.number),
     ).fetchone()
     if row is None or row[0] != result.op_id:
         raise Conflict(f"operation {result.number} is not {result.op_id} in this journal")
     if row[1] != State.PENDING.value:
         return
+    lost = None if row[2] is None else loads(row[2]).get("problem")
     kept: Document = {
         "head": result.head,
         "conflicts": [*result.conflicts],
-        "problem": result.problem,
+        "problem": lost or result.problem,
     }
+    outcome = "rejected" if lost else result.outcome
     # The last event of an operation that wrote nothing is whatever came before it.
     settle_at = result.seq or result.head
     connection.execute(
         "UPDATE journal SET state = ?, outcome = ?, seq = ?, settle_at = ?, result = ?"
         " WHERE project_id = ? AND number = ?",
-        (State.PUSHED.value, result.outcome, result.seq, settle_at, dumps(kept), project_id,
+        (State.PUSHED.value, outcome, result.seq, settle_at, dumps(kept), project_id,
          result.number),
     )  # fmt: skip
 
