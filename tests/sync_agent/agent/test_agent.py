@@ -276,3 +276,17 @@ def test_asking_at_once_from_many_sides_is_answered(machine: Machine) -> None:
             thread.join(30)
         assert found == [pid] * 8
     assert holder(machine.folder) is None
+
+
+def test_what_the_team_shares_comes_along(machine: Machine, tmp_path: Path) -> None:
+    with running_hub(tmp_path / "team") as hub:
+        with hub.client() as client:
+            shared = client.projects.ensure({"slug": "_team"})["id"]
+            lesson = {"project": shared, "pattern_type": "workflow", "name": "Deploy on Tuesdays"}
+            client.patterns.create(lesson)
+        repository = machine.repository("shares", hub)
+        machine.json("sync", cwd=repository.root)
+        hub.kill()
+        found = machine.json("context", "when do we deploy?", cwd=repository.root)
+        assert "Deploy on Tuesdays" in found["text"]
+        assert repository.project().slug == "acme/shares"

@@ -5,6 +5,7 @@ The same for the agent and for `memctx sync`.
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from sync_agent.agent.linking import (
 if TYPE_CHECKING:
     from memory_core.records import Document
     from sync_agent.channel import Retry
+    from sync_agent.exchange import ProjectName
     from sync_agent.replica import ProjectRow, Replica
     from sync_agent.sync import Options, Renewed, Report, Transport
 
@@ -108,14 +110,28 @@ def sync_replica(
 def _sync_all(
     replica: Replica, transport: Transport, options: Options, reports: dict[str, Report]
 ) -> None:
-    """Adds the reports of all projects by slug, the own one first, up to the first problem."""
+    """Adds the reports of all projects by slug, the own one first, up to the first problem.
+
+    What the hub names as the team's own project is followed from then on, as long as it does.
+    """
+    from sync_agent.replica import NewProject  # noqa: PLC0415 - loads the rules of all records
     from sync_agent.sync import sync_project  # noqa: PLC0415
 
-    for row in replica.projects():
+    rows = deque(replica.projects())
+    named: ProjectName | None = None
+    while rows:
+        row = rows.popleft()
+        if row.role == "shared" and (named is None or named.id != row.id):
+            continue
         report = reports[row.slug] = sync_project(replica, row.id, transport, options)
         _note(replica, row, report.problem)
         if report.problem is not None:
             return
+        named = report.shared or named
+        if named is not None and named.id not in {row.id for row in replica.projects()}:
+            new = NewProject(id=named.id, slug=named.slug, role="shared", actor=row.actor)
+            replica.add_project(new)
+            rows.append(replica.project(named.id))
 
 
 def open_or_renew(place: Place) -> Replica:
