@@ -235,3 +235,13 @@ def test_a_clock_that_is_wrong_empties_no_replica(
     ann.synced()
     assert ann.knows(session)
     assert len(ann.replica.journal(ann.project_id)) == 2
+
+
+def test_a_copy_that_a_killed_process_left_is_gone_with_the_next_cycle(here: World) -> None:
+    """No erasure would reach it."""
+    ann = here.side("ann")
+    ann.create("To be erased")
+    left = ann.replica.path.with_name("replica.db.rebuilt")
+    left.write_bytes(ann.replica.path.read_bytes())
+    ann.synced()
+    assert not left.exists()

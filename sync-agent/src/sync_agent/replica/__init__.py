@@ -16,7 +16,7 @@ from sync_agent.replica.model import (
     Written,
 )
 from sync_agent.replica.rebase import rebase
-from sync_agent.replica.renewing import copy_beside
+from sync_agent.replica.renewing import copy_beside, remove_unfinished
 from sync_agent.replica.store import Replica
 from sync_agent.replica.swapping import set_aside, swap
 
@@ -39,6 +39,7 @@ __all__ = [
     "Written",
     "copy_beside",
     "rebase",
+    "remove_unfinished",
     "set_aside",
     "swap",
 ]

@@ -27,13 +27,21 @@ def copy_beside(path: Path) -> Iterator[Replica]:
         StorageFull, Unavailable: there is no room for a second file.
     """
     fresh = path.with_name(path.name + _SUFFIX)
-    _remove(fresh)
+    remove_unfinished(path)
     try:
         _copy(path, fresh)
         with Replica.open(fresh) as replica:
             yield replica
     finally:
         _remove(fresh)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes the copy that a process which died has left beside the replica at ``path``.
+
+    No erasure would ever reach it. Only for who has the replica's sync lock.
+    """
+    _remove(path.with_name(path.name + _SUFFIX))
 
 
 def _copy(path: Path, fresh: Path) -> None:

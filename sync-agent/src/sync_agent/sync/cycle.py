@@ -23,7 +23,7 @@ from memory_core.errors import (
     ReplicaForked,
 )
 from sync_agent.exchange import PulledPage
-from sync_agent.replica import Limits, ProjectRow, Replica
+from sync_agent.replica import Limits, ProjectRow, Replica, remove_unfinished
 from sync_agent.sync.bootstrap import begin
 from sync_agent.sync.indexing import refresh_index
 from sync_agent.sync.line import Line
@@ -78,6 +78,7 @@ def sync_project(
         # Waiting is no reason to keep others from syncing.
         if not options.wait or cycle.waited():
             with sync_lock(replica.path):
+                remove_unfinished(replica.path)
                 cycle.run()
         cycle.index()
     except SyncBusy as error:
