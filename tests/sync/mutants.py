@@ -3,7 +3,7 @@
 Those of the hub are planted in the process that runs it, before it starts. What several checks
 guard is no single fault: without the file's fingerprint, the replica's look at what the hub
 acknowledged and the hub's at an operation's hash, a copied folder would still be noticed by the
-other two. A gap between numbers never comes from a replica that sends what it must.
+other two.
 """
 
 from __future__ import annotations
@@ -113,17 +113,17 @@ def last_row_dropped(patches: Patches) -> None:
     def make(apply_page: Any) -> Any:
         def applied(connection: sqlite3.Connection, project_id: str, page: Any) -> Any:
             last = page.items[-1].event.seq if len(page.items) > 1 else None
-            take = pulling._take
+            take = pulling.take
 
             def taken(records: Any, pulled: Any, erased: list[Ref]) -> None:
                 if pulled.event.seq != last:
                     take(records, pulled, erased)
 
-            pulling._take = taken
+            pulling.take = taken
             try:
                 return apply_page(connection, project_id, page)
             finally:
-                pulling._take = take
+                pulling.take = take
 
         return applied
 
@@ -141,7 +141,7 @@ def withheld_ignored(patches: Patches) -> None:
 
         return taken
 
-    patches.wrap(pulling, "_take", make)
+    patches.wrap(pulling, "take", make)
 
 
 def erased_bodies_kept(patches: Patches) -> None:
@@ -162,7 +162,7 @@ def deletes_ignored(patches: Patches) -> None:
 
         return taken
 
-    patches.wrap(pulling, "_take", make)
+    patches.wrap(pulling, "take", make)
 
 
 def epoch_ignored(patches: Patches) -> None:
