@@ -81,6 +81,9 @@ class Device:
                 " WHERE project_id = ?",
                 (self.project_id,),
             ).fetchall()
+            operations = file.execute(
+                "SELECT DISTINCT op_id FROM log WHERE project_id = ?", (self.project_id,)
+            ).fetchall()
         base: dict[Ref, Document] = {}
         view: dict[Ref, Document] = {}
         for kind, identity, pulled, shown in records:
@@ -89,7 +92,16 @@ class Device:
                 base[ref] = json.loads(pulled)
             if (seen := shown or pulled) is not None:
                 view[ref] = json.loads(seen)
-        return Held(self.name, self.actor, found[0], found[1], base, view, [*map(_row, journal)])
+        return Held(
+            name=self.name,
+            actor=self.actor,
+            epoch=found[0],
+            cursor=found[1],
+            base=base,
+            view=view,
+            journal=[*map(_row, journal)],
+            pulled=frozenset(op_id for (op_id,) in operations),
+        )
 
     def op_ids(self) -> set[str]:
         """Returns the ids of the operations in the journal."""

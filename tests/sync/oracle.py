@@ -51,7 +51,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Held:
-    """What the file of one replica holds of the project."""
+    """What the file of one replica holds of the project.
+
+    ``pulled`` are the operations of which it has read an event.
+    """
 
     name: str
     actor: str
@@ -60,6 +63,7 @@ class Held:
     base: Documents
     view: Documents
     journal: Sequence[Row]
+    pulled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,11 @@ def everything_is_accounted_for(
     Who takes away what is gone already has what was wanted.
     """
     verdict = Verdict()
-    gone = {Ref(event.kind, event.record_id) for event in log.events if event.type in GONE}
+    ended = [event for event in log.events if event.type in GONE]
+    gone = {Ref(event.kind, event.record_id) for event in ended}
+    erased = {
+        Ref(event.kind, event.record_id) for event in ended if event.type.value.endswith(".erased")
+    }
     contents: dict[str, list[Event]] = defaultdict(list)
     for event in log.events:
         contents[event.op_id].append(event)
@@ -260,7 +268,7 @@ def everything_is_accounted_for(
     for one in acknowledged:
         if events := contents.get(one.op_id):
             verdict.lost += _what_it_said(one, events)
-        elif not any(_answers_for(one, row, gone) for row in rows[one.op_id]):
+        elif not any(_answers_for(one, row, gone, erased) for row in rows[one.op_id]):
             states = [(row.state, row.outcome, row.reason) for row in rows[one.op_id]]
             verdict.lost.append(
                 f"{one.type} {one.op_id} of {one.device} on {one.ref.kind.value} {one.ref.id}:"
@@ -278,10 +286,12 @@ def _what_it_said(one: Acknowledged, events: Sequence[Event]) -> list[str]:
     return [f"{one.type} {one.op_id} of {one.device} does not say {one.text!r} in the log"]
 
 
-def _answers_for(one: Acknowledged, row: Row, gone: set[Ref]) -> bool:
+def _answers_for(one: Acknowledged, row: Row, gone: set[Ref], erased: set[Ref]) -> bool:
     if row.state == "rejected":
         return bool(row.reason)
-    if row.is_erased or (row.type in _REMOVALS and row.outcome == "duplicate" and row.ref in gone):
+    wanted_away = row.type in _REMOVALS and row.outcome == "duplicate" and row.ref in gone
+    # What is erased before any hub has it keeps its numbers, and says nothing any more.
+    if row.is_erased or wanted_away or one.ref in erased:
         return row.state == "settled"
     return one.may_change_nothing and row.state == "settled" and row.outcome in NO_EFFECT
 
@@ -309,8 +319,9 @@ def journal_keeps(acknowledged: Iterable[Acknowledged], replica: Held) -> Verdic
     for row in replica.journal:
         if row.type not in _SHOWN or row.state not in _STANDING or row.outcome == "rejected":
             continue
-        if row.is_erased:
-            # A restored hub may not even have the record; nothing is left to tell it.
+        if row.is_erased or row.op_id in replica.pulled:
+            # What was pulled is compared with the log at rest: it may be of a record that was
+            # erased further on. What was erased here a restored hub may not even have.
             continue
         known = replica.base.get(row.ref)
         is_gone = row.ref in taken or (known is not None and bool(known.get("deleted")))
