@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
+LIGHT ?= .venv-light
 PYTEST_ARGS ?= -n 2 --dist loadfile
 BENCH ?= $(wildcard benchmarks/bench_*.py)
 
@@ -50,6 +51,15 @@ test: $(STAMP) ## Run the whole test suite
 .PHONY: test-fast
 test-fast: $(STAMP) ## Run the tests that take seconds
 	@$(BIN)/pytest -m 'not slow' $(PYTEST_ARGS)
+
+.PHONY: test-light
+test-light: $(STAMP) ## Run the tests of replica and agent where only [agent] is installed
+	@test -x $(LIGHT)/bin/pip || $(BIN)/python -m venv $(LIGHT)
+	@$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check '.[agent]' \
+	  hypothesis psutil pytest pytest-timeout pytest-xdist
+	@! $(LIGHT)/bin/python -c 'import sqlalchemy' 2>/dev/null
+	@MEMCTX_TEST_HUB_PYTHON=$(CURDIR)/$(BIN)/python \
+	  $(LIGHT)/bin/python -m pytest tests/sync_agent $(PYTEST_ARGS)
 
 .PHONY: test-long
 test-long: $(STAMP) ## Play long histories of sync (MEMCTX_TEST_STEPS=20000; the seed is printed)

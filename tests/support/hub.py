@@ -36,6 +36,8 @@ from tests.support.servers.finding import free_port
 KEY = "mctx_0123456789ab_" + "k" * 43
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
+HUB_PYTHON = os.environ.get("MEMCTX_TEST_HUB_PYTHON") or sys.executable
+"""A light installation has no hub: its tests run one of another."""
 STOP_SECONDS = 30.0
 
 
@@ -87,7 +89,7 @@ class Hub:
         """Starts the process and waits until it is ready."""
         with (self.folder / "hub.log").open("ab") as log:
             self.process = start_child(
-                [*(self.program or [sys.executable, "-m", "memctx"]), "serve"],
+                [*(self.program or [HUB_PYTHON, "-m", "memctx"]), "serve"],
                 cwd=self.folder if self.program is None else ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,

@@ -250,35 +250,3 @@ def test_files_that_are_no_text_are_survived(machine: Machine) -> None:
         b"\xff\xfe\x00MEMCTX_URL\nMEMCTX_URL=http://127.0.0.1:2"
     )
     assert machine.load().url.port == 2
-
-
-def test_the_data_folder_is_the_one_the_hub_would_take(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client cannot import the hub's settings, so they are compared here."""
-    from context_api.settings import model as settings
-    from context_api.settings import places
-
-    monkeypatch.setattr(config, "running_clone", lambda: machine.clone)
-    monkeypatch.setattr(places, "clone_root", lambda: machine.clone)
-    monkeypatch.setattr(config, "user_config_file", lambda: machine.user_file)
-    monkeypatch.setattr(settings, "user_file", lambda: machine.user_file)
-    for name in ("MEMCTX_DATA_DIR", "MEMCTX_MODEL_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MEMCTX_API_KEY", key("e"))
-
-    def same() -> Path:
-        hub = settings.load()
-        assert config.data_directory() == hub.data_dir
-        assert config.model_directory() == hub.local_model
-        return hub.data_dir
-
-    assert same() == machine.clone / ".memctx-data"
-    machine.user(f'[hub]\ndata_dir = "{machine.root}/user"\n')
-    assert same() == machine.root / "user"
-    (machine.clone / ".env").write_text(f"MEMCTX_DATA_DIR={machine.root}/env\n")
-    assert same() == machine.root / "env"
-    monkeypatch.setenv("MEMCTX_DATA_DIR", str(machine.root / "environment"))
-    assert same() == machine.root / "environment"
-    monkeypatch.setenv("MEMCTX_MODEL_DIR", str(machine.root / "models"))
-    same()
