@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from memory_core.errors import InvalidMarker
 from memory_core.identity import identify
 from sync_agent.errors import ReplicaNotOwn
 from sync_agent.places import FILE, FOLDER, check_own, find_replica, index_of, place_of
@@ -71,6 +72,24 @@ def test_outside_a_repository_only_the_folder_itself_counts(tmp_path: Path) -> N
     path = put(plain)
     assert find_replica(plain) == path
     assert find_replica(plain / "below") is None
+
+
+def test_a_marked_folder_never_gets_the_replica_around_it(tmp_path: Path) -> None:
+    root = repository(tmp_path / "mono")
+    outer = put(root)
+    secret = root / "packages" / "secret"
+    below = secret / "src"
+    below.mkdir(parents=True)
+    (secret / ".memctx.toml").write_text('[client]\nhub = "x"\n')
+    assert find_replica(below) == outer
+    (secret / ".memctx.toml").write_text('[project]\nslug = "secret"\n')
+    assert find_replica(below) is find_replica(secret) is None
+    assert find_replica(root / "packages") == outer
+    assert put(below) == secret / FOLDER / FILE == find_replica(below)
+    (secret / ".memctx.toml").write_text("[project\n")
+    (secret / FOLDER / FILE).unlink()
+    with pytest.raises(InvalidMarker):
+        find_replica(below)
 
 
 def test_a_replica_in_the_users_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

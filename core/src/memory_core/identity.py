@@ -94,6 +94,16 @@ def identify_remote(url: str, cwd: Path) -> ProjectIdentity:
     return ProjectIdentity(slug_of_remote(remote), (remote,), "remote", weak=False)
 
 
+def names_project(folder: Path, below: Path) -> bool:
+    """Says whether the marker in ``folder`` names the project of ``below``, which lies in it.
+
+    Raises:
+        InvalidMarker: it applies but cannot be used.
+    """
+    marker = folder / MARKER
+    return _trusted(marker, below) and _read_marker(marker) is not None
+
+
 def _identify(cwd: Path, depth: int) -> ProjectIdentity:
     folder = _existing(cwd)
     if folder is None:

@@ -27,7 +27,13 @@ IGNORE = ".gitignore"
 
 
 def find_replica(cwd: Path) -> Path | None:
-    """Returns the replica file for a folder, None if there is none."""
+    """Returns the replica file for a folder, None if there is none.
+
+    A folder whose marker names a project never gets the replica of the one around it.
+
+    Raises:
+        InvalidMarker: a marker applies below the root of the repository and cannot be used.
+    """
     here = cwd.absolute()
     root = None
     for folder in (here, *here.parents):
@@ -35,6 +41,8 @@ def find_replica(cwd: Path) -> Path | None:
             return folder / FOLDER / FILE
         if (folder / ".git").exists():
             root = folder
+            break
+        if _names_project(folder, here):
             break
         if folder == here and not any((above / ".git").exists() for above in here.parents):
             # Outside a repository, others may write above this folder.
@@ -82,6 +90,11 @@ def check_own(path: Path) -> None:
         )
 
 
+def home_of(replica: Path) -> Path | None:
+    """Returns the folder that a replica lies in, None for one in the user's own folder."""
+    return replica.parent.parent if replica.parent.name == FOLDER else None
+
+
 def index_of(replica: Path) -> Path:
     """Returns the index file that belongs to a replica; it can be deleted at any time."""
     return replica.with_name(INDEX)
@@ -99,6 +112,14 @@ def main_tree(root: Path) -> Path:
         return root
     common = repository.common_dir
     return common.parent if common.name == ".git" else root
+
+
+def _names_project(folder: Path, below: Path) -> bool:
+    if not (folder / ".memctx.toml").is_file():
+        return False
+    from memory_core.identity import names_project  # noqa: PLC0415 - only where a marker is
+
+    return names_project(folder, below)
 
 
 def _of_user(cwd: Path) -> Path | None:

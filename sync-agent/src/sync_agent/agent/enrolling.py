@@ -11,7 +11,7 @@ from memory_core.ids import parse_uuid, uuid7
 from sync_agent.agent.folder import AgentFolder
 from sync_agent.agent.registry import Registry
 from sync_agent.errors import LocalFailure
-from sync_agent.places import IGNORE, find_replica, place_of
+from sync_agent.places import IGNORE, find_replica, home_of, place_of
 from sync_agent.replica import NewProject, Replica
 
 
@@ -54,9 +54,20 @@ def enrol(
             project = validate_slug(slug)
         above = identity.parent.slug if identity.parent else None
         _make(path, identity, project, validate_slug(parent) if parent is not None else above)
-    where = identity.root or root
-    registered = Registry(folder.registry).add(path, project, root=where)
+    registry = Registry(folder.registry)
+    where = _root(registry, path, identity, identity.root or root)
+    registered = registry.add(path, project, root=where)
     return Enrolled(path, where, project, registered)
+
+
+def _root(registry: Registry, path: Path, identity: ProjectIdentity, wanted: Path) -> Path:
+    """Returns the folder to register: ``wanted``, unless the replica is another project's."""
+    known = next((entry.root for entry in registry.entries() if entry.path == path), None)
+    if known is None or not known.is_dir():
+        known = home_of(path) or wanted
+    held = identify(known)
+    same = (held.slug, held.project_id) == (identity.slug, identity.project_id)
+    return wanted if same else known
 
 
 def _make(path: Path, identity: ProjectIdentity, slug: str, parent: str | None) -> None:

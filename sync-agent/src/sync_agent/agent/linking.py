@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from memory_core.errors import Conflict, Forbidden, ProjectNotFound, SlugTaken
-from sync_agent.hubs import deny_rules, hub_of, names_of
+from sync_agent.hubs import check_allowed, deny_rules, hub_of, names_of
+from sync_agent.places import home_of
 
 if TYPE_CHECKING:
     from memory_core.identity import ProjectIdentity
@@ -32,6 +33,12 @@ class HubChanged(Conflict):
     code = "hub_changed"
 
 
+class FolderGone(Conflict):
+    """The folder of this replica's project is gone, and with it what says where it may go."""
+
+    code = "folder_gone"
+
+
 class Place(Protocol):
     """A replica to sync: its file, and the folder whose project it holds."""
 
@@ -46,19 +53,33 @@ class Place(Protocol):
 def hub_for(replica: Replica, root: Path) -> ClientConfig | None:
     """Returns how to reach the hub of a replica, None where none is named.
 
+    The rules and markers of the folder that the replica lies in hold as well as those of
+    ``root``, which may be a worktree of another branch.
+
     Raises:
+        FolderGone: ``root`` is no folder, so nobody knows which rules would hold there.
         HubDenied: a rule keeps one of its projects from that hub.
         HubChanged: the replica was synced with another hub.
         InvalidConfig: a file cannot be used, or a key is missing.
     """
     from memory_core.identity import identify  # noqa: PLC0415 - reads git's files
 
+    if not root.is_dir():
+        raise FolderGone(
+            f"the folder {root} of this replica's project is gone, so nothing was sent:"
+            " run `memctx init` in a folder of the project that is there"
+        )
+    home = home_of(replica.path)
     names = names_of(identify(root))
+    if home is not None:
+        names += names_of(identify(home))
     rows = [row for row in replica.projects() if row.role == "own"]
     for row in rows:
         names += [row.slug, *row.remotes]
-    config = hub_of(root, list(dict.fromkeys(names)))
+    names = list(dict.fromkeys(names))
+    config = hub_of(root, names)
     if config is not None:
+        check_allowed(config.url, names, deny_rules(home))
         _check_same(rows, str(config.url))
     return config
 

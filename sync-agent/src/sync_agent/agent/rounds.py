@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 REFUSALS = frozenset(
     {
-        "unauthorized", "forbidden", "upgrade_required", "hub_denied", "hub_changed",
+        "unauthorized", "forbidden", "upgrade_required", "hub_denied", "hub_changed", "folder_gone",
         "invalid_config", "insecure_url", "invalid_marker", "replica_too_new",
         "replica_read_only",
     }
