@@ -10,8 +10,21 @@ import httpx
 import pytest
 
 from memory_core.ids import uuid7
+from memory_core.operations import (
+    AppendMessages,
+    Body,
+    CreateCheckpoint,
+    Delete,
+    Erase,
+    NewMessage,
+    RecordOutcome,
+    UpdatePattern,
+    UpdateSession,
+)
+from memory_core.records import Kind, Role
 from tests.faults.asking import API, asking, log_of, made
 from tests.support.hub import Hub
+from tests.support.syncing import operation, wires
 
 CANARY = "kanarienvogel"
 SLUG = f"{CANARY}/hidden"
@@ -232,3 +245,52 @@ def test_private_records_of_another_owner(world: World, spy: str) -> None:
 def check_reveals_nothing_of(answer: httpx.Response, word: str) -> None:
     assert answer.status_code == 200, answer.text
     assert word not in answer.text, f"{answer.request.url}: {answer.text}"
+
+
+def push(client: httpx.Client, project: str, asked: list[tuple[Kind, Body, str]]) -> list[Any]:
+    """Pushes operations as a new replica and returns what each came to, with its problem."""
+    operations = wires([operation(kind, body, record) for kind, body, record in asked])
+    body = {"protocol": 1, "replica": {"id": uuid7()}, "operations": operations}
+    answer = client.post(f"/projects/{project}/sync/push", json=body)
+    assert answer.status_code == 200, answer.text
+    return [
+        (one["outcome"], one.get("problem", {}).get("code")) for one in answer.json()["results"]
+    ]
+
+
+def test_private_records_of_another_owner_by_push(world: World) -> None:
+    slug, word = "acme/private-push", "secret"
+    project = made(world.admin, "/projects", slug=slug)["id"]
+    with world.as_("ada") as ada:
+        ids = records(ada, slug, word, "TEAM")
+        ids |= {"pattern_id": records(ada, slug, word, "PRIVATE")["pattern_id"]}
+        narrowed = ada.patch(f"/sessions/{ids['session_id']}", json={"privacy_level": "PRIVATE"})
+        assert narrowed.status_code == 200, narrowed.text
+        before = log_of(ada, project)
+    kinds = [Kind.MESSAGE, Kind.CHECKPOINT, Kind.PATTERN, Kind.SESSION]
+    session, pattern = ids["session_id"], ids["pattern_id"]
+    message = NewMessage(id=uuid7(), role=Role.USER, text="intruder")
+    asked: list[tuple[Kind, Body, str]] = [
+        *((kind, body, ids[f"{kind.value}_id"]) for kind in kinds for body in (Delete(), Erase())),
+        (Kind.SESSION, AppendMessages(messages=[message]), session),
+        (Kind.SESSION, UpdateSession(title="intruder"), session),
+        (Kind.CHECKPOINT, CreateCheckpoint(description="x", session_id=session), uuid7()),
+        (Kind.PATTERN, UpdatePattern(name="intruder"), pattern),
+        (Kind.PATTERN, RecordOutcome(success=True), pattern),
+    ]
+    refused = ("rejected", "not_found")
+    with world.as_("bob") as bob:
+        assert push(bob, project, asked) == [refused] * len(asked)
+        for kind in kinds:
+            answer = bob.delete(f"/{kind.value}s/{ids[f'{kind.value}_id']}")
+            assert answer.status_code == 404, f"{kind}: {answer.text}"
+    with world.as_("ada") as ada:
+        assert log_of(ada, project) == before
+        removals: list[tuple[Kind, Body, str]] = [
+            (kind, Delete(), ids[f"{kind.value}_id"]) for kind in kinds
+        ]
+        assert push(ada, project, removals) == [("accepted", None)] * len(kinds)
+    with world.as_("bob") as bob:
+        assert push(bob, project, removals) == [refused] * len(kinds)
+    with world.as_("ada") as ada:
+        assert push(ada, project, removals) == [("duplicate", None)] * len(kinds)

@@ -31,7 +31,9 @@ from memory_core.records import Document, Kind, Privacy, Ref
 from memory_core.redaction import redact_value
 from memory_core.redaction.operations import redact_operation, total
 
-__all__ = ["Written", "carry", "execute", "level_of", "renamed", "request_hash"]
+__all__ = ["Written", "carry", "check_owned", "execute", "level_of", "renamed", "request_hash"]
+
+_IN_SESSION = frozenset({Kind.MESSAGE, Kind.CHECKPOINT})
 
 
 async def execute(
@@ -172,7 +174,29 @@ async def _place(services: Services, caller: Caller, operation: Operation) -> tu
             raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
         if operation.kind is Kind.PROJECT:
             return operation.record_id, Privacy.TEAM
+        await check_owned(records, caller, operation, stored)
         return str(stored["project_id"]), await level_of(records, operation, stored)
+
+
+async def check_owned(
+    records: Records, caller: Caller, operation: Operation, stored: Document
+) -> None:
+    """Refuses an operation on what is PRIVATE to somebody else, or lies in such a session.
+
+    A message has no privacy level of its own, and a checkpoint's may be from before its session
+    was narrowed. A session that was deleted still says whose it is.
+
+    Raises:
+        NotFound: as for a record that is not there, which the caller must take it for.
+    """
+    holders = [stored]
+    if operation.kind in _IN_SESSION and stored.get("session_id") is not None:
+        session = await records.stored(Kind.SESSION, str(stored["session_id"]))
+        holders += [] if session is None else [session]
+    for holder in holders:
+        private = holder.get("privacy_level") == Privacy.PRIVATE
+        if private and holder.get("owner") != caller.actor:
+            raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
 
 
 async def level_of(records: Records, operation: Operation, stored: Document) -> Privacy:

@@ -14,7 +14,7 @@ from context_api.application.sync.ports import Outcome, Result
 from context_api.application.sync.pushed import Pushed
 from context_api.application.sync.results import problem_of, result_of
 from context_api.application.viewing import viewer_of
-from context_api.application.writing import carry, level_of
+from context_api.application.writing import carry, check_owned, level_of
 from context_api.domain.caller import Caller
 from memory_core.errors import (
     AlreadyExists,
@@ -35,6 +35,7 @@ from memory_core.records import Privacy, Ref
 from memory_core.sync.operations import from_wire
 
 _CHANGES = (UpdateSession, UpdatePattern, ResolveConflict)
+_REMOVALS = (Delete, Erase)
 _TRANSIENT = frozenset({401, 403, 408, 429})
 
 
@@ -80,6 +81,8 @@ async def _carry(push: Push, one: Pushed, operation: Operation, moved: list[Resu
     level = getattr(operation.body, "privacy_level", None) or Privacy.TEAM
     if isinstance(operation.body, _CHANGES):
         level = await _level(push, operation)
+    elif isinstance(operation.body, _REMOVALS):
+        await _check_removal(push, operation)
     also = partial(_move, push, one, moved)
     if level is Privacy.EPHEMERAL:
         async with push.services.uow.write(push.caller.tenant_id, push.project_id) as tx:
@@ -99,7 +102,19 @@ async def _level(push: Push, operation: Operation) -> Privacy:
             raise NotFound(f"there is no {operation.kind.value} {operation.record_id}")
         if isinstance(operation.body, ResolveConflict):
             await check_value(records, stored, operation.body)
+        await check_owned(records, push.caller, operation, stored)
         return await level_of(records, operation, stored)
+
+
+async def _check_removal(push: Push, operation: Operation) -> None:
+    """Refuses to take away what is somebody else's.
+
+    What is not there is left to the decision: the operation may be one that took it away before.
+    """
+    async with push.services.uow.glance(viewer_of(push.caller)) as records:
+        stored = await records.stored(operation.kind, operation.record_id)
+        if stored is not None:
+            await check_owned(records, push.caller, operation, stored)
 
 
 async def _move(
@@ -135,7 +150,7 @@ async def _refuse(push: Push, one: Pushed, error: ContextError, moved: list[Resu
 async def _seq_of_gone(tx: WriteTx, one: Pushed) -> int | None:
     """Returns where a record went that an operation wants to take away."""
     operation = from_wire(one.wire).operation
-    if not isinstance(operation.body, Delete | Erase):
+    if not isinstance(operation.body, _REMOVALS):
         return None
     ref = Ref(operation.kind, operation.record_id)
     stored = (await tx.documents([ref])).get(ref)
