@@ -195,6 +195,51 @@ def test_a_cursor_is_of_one_project_and_whole(hub: Hub, replica: FakeReplica) ->
         assert checked(answer, 400)["code"] == "invalid_cursor"
 
 
+LONG = 900_000
+"""Characters of a text; nine of them are as much as one answer may hold."""
+
+
+@pytest.fixture(scope="module")
+def long_texts(hub: Hub) -> FakeReplica:
+    """A project of ten long messages."""
+    replica = FakeReplica(hub.client, hub.make_project(f"long/{uuid7()}"))
+    made = operation(Kind.SESSION, CreateSession(id=uuid7(), title="long"))
+    replica.results(wires([made]))
+    for number in range(2, 12):
+        said = [NewMessage(id=uuid7(), role=Role.USER, text=str(number).zfill(10) * (LONG // 10))]
+        turn = operation(Kind.SESSION, AppendMessages(messages=said), made.record_id)
+        assert replica.results(wires([turn], number))[0]["outcome"] == "accepted"
+    return replica
+
+
+def test_a_page_of_the_log_ends_where_its_content_grows_long(long_texts: FakeReplica) -> None:
+    page = checked(long_texts.pull(), 200)
+    assert [item["seq"] for item in page["items"]] == [*range(1, 12)]
+    assert (page["next_after"], page["up_to_date"]) == (11, False)
+    assert page["digest"] == page["items"][-1]["digest"]
+    rest = checked(long_texts.pull(after=11), 200)
+    assert [item["seq"] for item in rest["items"]] == [12]
+    assert rest["up_to_date"]
+
+
+def test_single_events_end_where_their_content_grows_long(long_texts: FakeReplica) -> None:
+    path, found = f"/api/v1/projects/{long_texts.project}/sync/events", []
+    for seqs in ([*range(1, 13)], [12]):
+        answer = checked(long_texts.client.post(path, json={"seqs": seqs}), 200)
+        found.append([item["seq"] for item in answer["items"]])
+    assert found == [[*range(1, 12)], [12]]
+
+
+@pytest.mark.parametrize("limit", [1, 1000])
+def test_a_page_of_a_snapshot_ends_where_its_content_grows_long(
+    long_texts: FakeReplica, limit: int
+) -> None:
+    found = pages(long_texts, limit=limit)
+    assert len(found) == 2 or limit == 1
+    assert live(begun(found)) == follow({}, events_of(long_texts))
+    assert len(items(found)) == 12
+
+
 def test_digests_are_those_of_the_log(replica: FakeReplica) -> None:
     filled(replica)
     log = events_of(replica)

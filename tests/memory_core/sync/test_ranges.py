@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_core.canonical import digest
-from memory_core.sync.ranges import FANOUT, range_digest, split
+from memory_core.sync.ranges import FANOUT, RangeDigest, range_digest, split
 
 
 @given(st.integers(1, 10**9), st.integers(0, 10**6), st.integers(2, 40))
@@ -39,3 +39,11 @@ def test_differences_are_found_with_few_digests(size: int, places: set[int]) -> 
             ranges += split(low, high)
     assert found == wrong
     assert asked <= 1 + len(wrong) * FANOUT * 3
+
+
+@given(st.lists(st.lists(st.binary(min_size=32, max_size=32))))
+def test_a_digest_made_in_parts_is_that_of_the_whole(parts: list[list[bytes]]) -> None:
+    made = RangeDigest()
+    for part in parts:
+        made.add(part)
+    assert made.value() == range_digest(digest for part in parts for digest in part)

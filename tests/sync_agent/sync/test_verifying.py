@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from memory_core.errors import ContextError, Corrupt, NotFound
+from memory_core.sync.events import Pulled
 from sync_agent.replica import NewProject, Replica
 from sync_agent.sync import Renewed, Repaired, State, Verified, renew, repair, verify
 from tests.support.hub import Hub
+from tests.sync_agent.sync.lossy import LossyTransport
 from tests.sync_agent.sync.sides import Side, World, world
 
 
@@ -31,6 +33,13 @@ def filled(here: World, name: str, messages: int = 30) -> Side:
             side.append(session, f"message {message}")
     side.synced()
     return side
+
+
+class ShortAnswers(LossyTransport):
+    """A hub whose answers about single events end after the third."""
+
+    def events(self, project_id: str, seqs: Sequence[int]) -> list[Pulled]:
+        return super().events(project_id, seqs)[:3]
 
 
 def verified(side: Side) -> Verified:
@@ -54,6 +63,16 @@ def test_a_replica_that_is_well_costs_one_request(here: World) -> None:
     assert found.well
     assert (found.wire.requests, found.document()["damage"]) == (1, [])
     assert verified(here.side("empty")).well
+
+
+def test_events_that_an_answer_had_no_room_for_are_asked_for_again(here: World) -> None:
+    ann = filled(here, "ann")
+    shown = ann.shown()
+    damage(ann, "UPDATE records SET base = replace(base, 'e', 'x') WHERE kind = 'session'")
+    line = ShortAnswers(ann.line.inner, random.Random(1))
+    done = repair(ann.replica, ann.project_id, line, ann.options())
+    assert (done.full, done.fetched) == (False, 33)
+    assert ann.shown() == shown
 
 
 @pytest.mark.parametrize("kind", ["message", "session"])

@@ -157,11 +157,19 @@ class Log(Protocol):
     async def page(self, project_id: str, after: int, limit: int) -> list[Event]:
         """Returns the next events after ``after``, in order."""
 
-    async def digests(self, project_id: str, low: int, high: int) -> list[bytes]:
-        """Returns the digests of the events ``low`` to ``high``, in order."""
+    async def lengths(self, project_id: str, after: int, limit: int) -> list[int]:
+        """Returns how many characters of content each event of `page` has."""
+
+    def digests(
+        self, project_id: str, low: int, high: int, size: int = 10_000
+    ) -> AsyncIterator[list[bytes]]:
+        """Yields the digests of the events ``low`` to ``high`` in order, ``size`` at a time."""
 
     async def at(self, project_id: str, seqs: Sequence[int]) -> list[Event]:
         """Returns the events at some positions, in order."""
+
+    async def lengths_at(self, project_id: str, seqs: Sequence[int]) -> list[tuple[int, int]]:
+        """Returns position and characters of content of the events of `at`."""
 
     def pages(self, project_id: str, after: int = 0, size: int = 500) -> AsyncIterator[list[Event]]:
         """Yields the log after ``after`` page by page."""

@@ -13,12 +13,26 @@ from itertools import pairwise
 FANOUT = 16
 
 
+class RangeDigest:
+    """The SHA-256 over the digests of the events of a range, which are added in order."""
+
+    def __init__(self) -> None:
+        self._state = hashlib.sha256()
+
+    def add(self, digests: Iterable[bytes]) -> None:
+        """Adds the digests of the next events."""
+        self._state.update(b"".join(digests))
+
+    def value(self) -> bytes:
+        """Returns the digest over what was added so far (32 bytes)."""
+        return self._state.digest()
+
+
 def range_digest(digests: Iterable[bytes]) -> bytes:
     """Returns the SHA-256 over the digests of the events of a range, in order (32 bytes)."""
-    state = hashlib.sha256()
-    for digest in digests:
-        state.update(digest)
-    return state.digest()
+    made = RangeDigest()
+    made.add(digests)
+    return made.value()
 
 
 def split(low: int, high: int, fanout: int = FANOUT) -> list[tuple[int, int]]:

@@ -152,7 +152,15 @@ def _fetched(line: Line, seqs: list[int]) -> list[Pulled]:
     """Returns events of the hub's log, their content checked against its digest."""
     found: list[Pulled] = []
     for start in range(0, len(seqs), MAX_SEQS):
-        found += line.transport.events(line.project_id, seqs[start : start + MAX_SEQS])
+        left = set(seqs[start : start + MAX_SEQS])
+        while left:
+            # An answer ends where it grows long; the hub may also not have all of them.
+            some = line.transport.events(line.project_id, sorted(left))
+            got = left.intersection(one.event.seq for one in some)
+            if not got:
+                break
+            found += (one for one in some if one.event.seq in got)
+            left -= got
     _check(found)
     return found
 

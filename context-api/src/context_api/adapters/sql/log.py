@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
 from context_api.adapters.sql.dialect import Dialect, lock_row
-from context_api.adapters.sql.rows import event_row, to_event
+from context_api.adapters.sql.rows import event_row, length_of, to_event
 from context_api.application.ports import Change, Head, StoredOperation
 from memory_core.events import Event
 from memory_core.records import Kind
@@ -39,15 +39,33 @@ class LogReader:
         )
         return [to_event(row) for row in rows.mappings()]
 
-    async def digests(self, project_id: str, low: int, high: int) -> list[bytes]:
-        """Returns the digests of the events ``low`` to ``high``, in order."""
-        log = t.events
+    async def lengths(self, project_id: str, after: int, limit: int) -> list[int]:
+        """Returns how many characters of content each event of `page` has."""
         rows = await self._connection.execute(
-            select(log.c.digest)
-            .where(*self._of(project_id), log.c.seq.between(low, high))
-            .order_by(log.c.seq)
+            select(length_of(t.events.c.content))
+            .where(*self._of(project_id), t.events.c.seq > after)
+            .order_by(t.events.c.seq)
+            .limit(limit)
         )
         return list(rows.scalars())
+
+    async def digests(
+        self, project_id: str, low: int, high: int, size: int = 10_000
+    ) -> AsyncIterator[list[bytes]]:
+        """Yields the digests of the events ``low`` to ``high`` in order, ``size`` at a time."""
+        log = t.events
+        while low <= high:
+            rows = await self._connection.execute(
+                select(log.c.seq, log.c.digest)
+                .where(*self._of(project_id), log.c.seq.between(low, high))
+                .order_by(log.c.seq)
+                .limit(size)
+            )
+            found = rows.all()
+            if not found:
+                return
+            yield [digest for _, digest in found]
+            low = found[-1][0] + 1
 
     async def at(self, project_id: str, seqs: Sequence[int]) -> list[Event]:
         """Returns the events at some positions, in order."""
@@ -58,6 +76,16 @@ class LogReader:
             .order_by(log.c.seq)
         )
         return [to_event(row) for row in rows.mappings()]
+
+    async def lengths_at(self, project_id: str, seqs: Sequence[int]) -> list[tuple[int, int]]:
+        """Returns position and characters of content of the events of `at`."""
+        log = t.events
+        rows = await self._connection.execute(
+            select(log.c.seq, length_of(log.c.content))
+            .where(*self._of(project_id), log.c.seq.in_(seqs))
+            .order_by(log.c.seq)
+        )
+        return [(seq, length) for seq, length in rows]
 
     async def pages(
         self, project_id: str, after: int = 0, size: int = 500

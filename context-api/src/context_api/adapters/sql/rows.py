@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, Table
+from sqlalchemy import ColumnElement, RowMapping, Table, Text, func
+from sqlalchemy import cast as as_type
 
 from context_api.adapters.sql.tables import RECORD_TABLES
 from memory_core.events import Event, EventType
@@ -34,6 +35,11 @@ def document_columns(kind: Kind) -> tuple[str, ...]:
     # Plain texts: JSON writers refuse SQLAlchemy's own kind of text.
     names = map(str, RECORD_TABLES[kind].columns.keys())
     return tuple(name for name in names if name not in BESIDE[kind])
+
+
+def length_of(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Returns the number of characters of a text or JSON column; 0 where there is nothing."""
+    return func.coalesce(func.length(as_type(column, Text)), 0)
 
 
 def to_row(kind: Kind, tenant_id: str, document: Document) -> dict[str, Any]:

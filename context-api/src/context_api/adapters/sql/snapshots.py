@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any, cast
 
-from sqlalchemy import Select, exists, false, not_, or_, select
+from sqlalchemy import Select, Text, exists, false, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from context_api.adapters.sql import tables as t
-from context_api.adapters.sql.rows import document_columns
+from context_api.adapters.sql.rows import document_columns, length_of
+from context_api.adapters.sql.types import CanonicalJson, Json
 from context_api.adapters.sql.visibility import visible
 from context_api.application.ports import Viewer
 from context_api.application.sync.ports import Part, Place
@@ -29,15 +32,26 @@ class SnapshotReader:
         """Returns live records of one kind that were made up to ``part.seq``."""
         table = t.RECORD_TABLES[kind]
         names = document_columns(kind)
-        statement: Select[Any] = select(*(table.c[name] for name in names)).where(
-            visible(kind, self._viewer)
-        )
+        chosen = select(*(table.c[name] for name in names))
+        rows = await self._connection.execute(self._chosen(chosen, kind, part))
+        return [cast("Document", dict(zip(names, row, strict=True))) for row in rows]
+
+    async def lengths(self, kind: Kind, part: Part) -> list[int]:
+        """Returns how many characters of texts and JSON each record of `records` has."""
+        table = t.RECORD_TABLES[kind]
+        parts = [
+            length_of(table.c[name]) for name in document_columns(kind) if _is_long(table, name)
+        ]
+        rows = await self._connection.execute(self._chosen(select(reduce(add, parts)), kind, part))
+        return list(rows.scalars())
+
+    def _chosen(self, statement: Select[Any], kind: Kind, part: Part) -> Select[Any]:
+        statement = statement.where(visible(kind, self._viewer))
         if kind is Kind.PROJECT:
-            statement = statement.where(table.c.id == part.project_id)
+            statement = statement.where(t.RECORD_TABLES[kind].c.id == part.project_id)
         else:
             statement = self._of_part(statement, kind, part)
-        rows = await self._connection.execute(statement.limit(part.limit))
-        return [cast("Document", dict(zip(names, row, strict=True))) for row in rows]
+        return statement.limit(part.limit)
 
     def _of_part(self, statement: Select[Any], kind: Kind, part: Part) -> Select[Any]:
         table = t.RECORD_TABLES[kind]
@@ -72,6 +86,11 @@ class SnapshotReader:
                 )
             )
         return inside if kind is Kind.MESSAGE else or_(table.c.session_id.is_(None), inside)
+
+
+def _is_long(table: Any, name: str) -> bool:
+    """Says whether a column holds texts or JSON, whose length nothing small bounds."""
+    return isinstance(table.c[name].type, CanonicalJson | Json | Text)
 
 
 def _older(table: Any, place: Place) -> Any:

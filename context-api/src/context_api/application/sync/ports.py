@@ -110,6 +110,9 @@ class SnapshotReader(Protocol):
     async def records(self, kind: Kind, part: Part) -> list[Document]:
         """Returns live records of one kind: sessions and patterns newest first, others by id."""
 
+    async def lengths(self, kind: Kind, part: Part) -> list[int]:
+        """Returns how many characters of texts and JSON each record of `records` has."""
+
 
 class ReplicaReader(Protocol):
     """Reads what is kept of a tenant's replicas."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from context_api.application.ports import ReadTx
 from context_api.application.services import Services
+from context_api.application.sync.fitting import fitting
 from context_api.application.sync.greeting import check_owner, greet_if_due
 from context_api.application.sync.ports import Greeting, Replica
 from context_api.application.sync.results import acked_of
@@ -57,6 +58,8 @@ async def pull(
 ) -> Document:
     """Returns up to ``limit`` events after the replica's position, with their digests.
 
+    Fewer where their content is long, but at least one if there is any.
+
     Content of records that are PRIVATE to somebody else is withheld. Where there is nothing new
     the answer waits for it.
 
@@ -90,9 +93,7 @@ async def _look(services: Services, caller: Caller, project: str, asked: PullReq
             raise CursorExpired(f"the log ends at {head}; read it again from the beginning")
         known = await tx.replicas.get(project_id, asked.greeting.id)
         await check_owner(tx.replicas, known, asked.greeting.id, caller)
-        events = (
-            await tx.log.page(project_id, asked.after, asked.limit) if asked.after < head else []
-        )
+        events = await _next(tx, project_id, asked) if asked.after < head else []
         return _Page(
             project=found,
             shared=await tx.records.project(SHARED_PROJECT),
@@ -101,6 +102,11 @@ async def _look(services: Services, caller: Caller, project: str, asked: PullReq
             digest=events[-1].digest if events else await _digest(tx, project_id),
             known=known,
         )
+
+
+async def _next(tx: ReadTx, project_id: str, asked: PullRequest) -> Sequence[Event]:
+    lengths = await tx.log.lengths(project_id, asked.after, asked.limit)
+    return await tx.log.page(project_id, asked.after, fitting(lengths))
 
 
 async def _digest(tx: ReadTx, project_id: str) -> bytes:

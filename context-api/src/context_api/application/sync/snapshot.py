@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from context_api.application.ports import ReadTx
 from context_api.application.services import Services
+from context_api.application.sync.fitting import fitting
 from context_api.application.sync.ports import Part, Place
 from context_api.application.viewing import project_named, viewer_of
 from context_api.domain.caller import READ, Caller
@@ -59,10 +60,22 @@ class _Cursor:
     oldest: tuple[str, str] | None = None
 
 
+@dataclass(slots=True)
+class _Page:
+    """What one answer holds so far; ``chars`` are those of its records."""
+
+    limit: int
+    items: list[Document] = field(default_factory=list)
+    chars: int = 0
+    full: bool = False
+
+
 async def snapshot(
     services: Services, caller: Caller, project: str, asked: SnapshotRequest
 ) -> Document:
     """Returns up to ``limit`` records and the cursor of those that follow.
+
+    Fewer where their content is long, but at least one if there is any.
 
     Raises:
         ProjectNotFound: there is no such project for the caller.
@@ -73,15 +86,15 @@ async def snapshot(
     async with services.uow.read(viewer_of(caller)) as tx:
         found = await project_named(tx.records, project)
         place = await _begun(tx, found, asked)
-        items: list[Document] = []
+        page = _Page(asked.limit)
         at: _Cursor | None = place
-        while at is not None and len(items) < asked.limit:
-            at = await _take(tx, at, items, asked.limit)
+        while at is not None and not page.full:
+            at = await _take(tx, at, page)
     return {
         "epoch": place.epoch,
         "seq": place.seq,
         "digest": place.digest,
-        "items": [*items],
+        "items": [*page.items],
         "next_cursor": None if at is None else _packed(at),
     }
 
@@ -109,23 +122,35 @@ async def _begun(tx: ReadTx, project: Document, asked: SnapshotRequest) -> _Curs
     )
 
 
-async def _take(tx: ReadTx, at: _Cursor, items: list[Document], limit: int) -> _Cursor | None:
+async def _take(tx: ReadTx, at: _Cursor, page: _Page) -> _Cursor | None:
     """Adds the next records of one kind; returns where to go on, None at the end of all."""
     kind = _ORDER[at.kind]
     left = {Kind.SESSION: at.sessions, Kind.PATTERN: at.patterns}.get(kind)
-    room = limit - len(items)
+    room = page.limit - len(page.items)
     wanted = room if left is None else min(room, left)
-    found = await tx.snapshots.records(kind, _part(at, wanted)) if wanted else []
-    items += [{"kind": kind.value, "document": document} for document in found]
+    found = await _records(tx, at, page, wanted) if wanted else []
+    page.full = page.full or len(found) == room
     last = (str(found[-1]["created_at"]), str(found[-1]["id"])) if found else None
     if kind is Kind.SESSION:
         at = replace(at, oldest=last or at.oldest)
         at = replace(at, sessions=None if left is None else left - len(found))
     if kind is Kind.PATTERN:
         at = replace(at, patterns=None if left is None else left - len(found))
-    if len(found) == room and kind is not Kind.PROJECT:
-        return replace(at, after=last)
+    if page.full and kind is not Kind.PROJECT:
+        return replace(at, after=last or at.after)
     return replace(at, kind=at.kind + 1, after=None) if at.kind + 1 < len(_ORDER) else None
+
+
+async def _records(tx: ReadTx, at: _Cursor, page: _Page, wanted: int) -> list[Document]:
+    """Adds as many records of one kind to the page as fit, and returns them."""
+    kind, part = _ORDER[at.kind], _part(at, wanted)
+    lengths = await tx.snapshots.lengths(kind, part)
+    count = fitting(lengths, page.chars)
+    page.full = count < len(lengths)
+    found = await tx.snapshots.records(kind, replace(part, limit=count)) if count else []
+    page.chars += sum(lengths[:count])
+    page.items += [{"kind": kind.value, "document": document} for document in found]
+    return found
 
 
 def _part(at: _Cursor, limit: int) -> Part:
