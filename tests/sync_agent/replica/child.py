@@ -92,6 +92,8 @@ def main(command: str, path: str, *values: str) -> None:
                     {"pattern_type": "code", "name": f"{values[0]} {number}"}
                 )
                 replica.write(PROJECT, operation(Kind.PATTERN, body))
+        elif command == "journal":
+            print(json.dumps([row.number for row in replica.journal(PROJECT)]))
         elif command == "append":
             # Says each write's number after it returned: what was said must be there.
             while True:

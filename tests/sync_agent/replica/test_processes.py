@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from memory_core.errors import Busy
-from memory_core.operations import CreateSession, Delete, NewMessage, UpdateSession
+from memory_core.operations import CreatePattern, CreateSession, Delete, NewMessage, UpdateSession
 from memory_core.records import Document, Kind, Ref, Role
 from sync_agent.replica import Replica, schema, swap
 from sync_agent.replica.file import locked
@@ -150,6 +152,31 @@ def test_while_the_file_is_changed_for_another_a_writer_waits_in_vain(replica: R
         locked(replica.path, exclusive=False, wait=0.1),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "look",
+    [lambda path: Replica.open(path).close(), Replica.salvage],
+    ids=["opened again", "salvaged"],
+)
+def test_what_is_written_stays_when_this_process_looks_at_the_file_twice(
+    replica: Replica, look: Callable[[Path], object]
+) -> None:
+    """Another one that closes must not think it is the last one and take the log away."""
+
+    def written(name: str) -> int:
+        body = CreatePattern.model_validate({"pattern_type": "code", "name": name})
+        return replica.write(PROJECT, operation(Kind.PATTERN, body)).number
+
+    path = str(replica.path)
+    assert written("first") == 1
+    look(replica.path)
+    assert json.loads(child.run("journal", path).stdout) == [1]
+    assert written("second") == 2
+    assert child.run("write", path, "another's", "1").returncode == 0
+    assert written("fourth") == 4
+    replica.close()
+    assert json.loads(child.run("journal", path).stdout) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("failpoint", ["before-swap", "after-swap"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memory_core.errors import Unavailable
 from memory_core.events import genesis
 from memory_core.sync.operations import operation_hash
 from sync_agent.replica import journal, projects
@@ -19,6 +21,7 @@ from sync_agent.replica.records import text_hash
 from sync_agent.replica.schema import beside
 
 _MOST = 1_000
+_COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +92,40 @@ def is_as_written(row: JournalRow, hashed: bytes) -> bool:
 
 
 def salvage(path: Path) -> Salvage:
-    """Returns what can be read of a damaged file, which is not touched: a copy is read."""
+    """Returns what can be read of a damaged file, which is not touched: a copy is read.
+
+    Raises:
+        Unavailable: the copy cannot be made.
+    """
     with tempfile.TemporaryDirectory(prefix="memctx-salvage-") as folder:
         copy = Path(folder) / path.name
         for source in (path, *beside(path)):
             if source.is_file() and not source.name.endswith("-shm"):
-                shutil.copyfile(source, copy.with_name(source.name))
+                _copy(source, copy.with_name(source.name))
         if not copy.is_file() or copy.stat().st_size == 0:
             return Salvage(replica_id=None, projects=(), rows=(), unreadable=0)
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             # So SQLite reads a file that is shorter than it says, as far as it goes.
             connection.execute("PRAGMA writable_schema = ON")
             return _salvaged(connection)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file in a process of its own: see `schema.check_there`.
+
+    Raises:
+        Unavailable: it cannot be read, or there is no room for the copy.
+    """
+    done = subprocess.run(  # noqa: S603 (this interpreter, our own text)
+        [sys.executable, "-I", "-S", "-c", _COPY, str(source), str(target)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise Unavailable(f"{source} cannot be copied: {said[-1]}")
 
 
 def _salvaged(connection: sqlite3.Connection) -> Salvage:

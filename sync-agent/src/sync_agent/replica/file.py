@@ -15,7 +15,7 @@ from memory_core.errors import Busy, Unavailable
 from sync_agent.errors import ReplicaReadOnly
 from sync_agent.replica import schema
 from sync_agent.replica.failpoints import reached
-from sync_agent.replica.schema import check_header, open_file, translated
+from sync_agent.replica.schema import check_there, open_file, translated
 
 _POLL_SECONDS = 0.005
 _PURGE_MS = 500
@@ -203,7 +203,7 @@ class ReplicaFile:
             # SQLite sees that its file is no longer in its place, and leaves all files alone.
             connection.close()
             self._connection = None
-        check_header(self.path)
+        check_there(self.path)
         with locked(self.path, exclusive=False):
             connection = open_file(self.path)
             self._connection, self._inode = connection, _inode(self.path)

@@ -14,7 +14,6 @@ from sync_agent.errors import ReplicaMissing, ReplicaReadOnly, ReplicaTooNew
 FORMAT = 1
 APPLICATION_ID = 0x6D637872  # "mcxr"
 BUSY_SECONDS = 5.0
-_HEADER = b"SQLite format 3\x00"
 _ROOM_BYTES = 64 * 1024
 """What SQLite asks for at once: a piece of the memory that its connections share is 32 KiB."""
 
@@ -187,7 +186,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         ReplicaReadOnly: it, or its folder, cannot be written.
         Busy, Unavailable: it cannot be opened now.
     """
-    check_header(path)
+    check_there(path)
     if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
         raise ReplicaReadOnly(
             f"{path} cannot be written, and its folder must be writable too: SQLite keeps its"
@@ -196,6 +195,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = _connect(path)
         try:
+            _check_format(connection, path)
             _set_up(connection)
             connection.execute("SELECT count(*) FROM meta").fetchone()
         except BaseException:
@@ -204,24 +204,38 @@ def open_file(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def check_header(path: Path) -> None:
-    """Looks at the first bytes alone, which say whose file it is and in which format.
+def check_there(path: Path) -> None:
+    """Says whether there is something to open, without opening it.
 
-    The format of SQLite files, section 1.3: user version at 60, application id at 68.
+    No process that may use a replica opens its file but through SQLite: closing any descriptor
+    of a file drops every lock the process has on it (fcntl(2)), also those of its connections,
+    and another process then takes the write-ahead log away from under them
+    (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises:
+        ReplicaMissing: there is none.
+        Corrupt: the file is empty.
+        Unavailable: it cannot be looked at.
     """
     try:
-        with path.open("rb") as stream:
-            header = stream.read(100)
+        size = path.stat().st_size
     except FileNotFoundError as error:
         raise ReplicaMissing(f"there is no replica at {path}; `memctx init` makes one") from error
     except OSError as error:
         raise Unavailable(f"the replica {path} cannot be read: {error.strerror}") from error
-    wrong = f"the replica {path} is damaged: "
-    if len(header) < 100 or not header.startswith(_HEADER):
-        raise Corrupt(wrong + ("the file is empty" if not header else "it is no database"))
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise Corrupt(wrong + "it is a database of something else, or was never finished")
-    version = int.from_bytes(header[60:64], "big")
+    if size == 0:
+        raise Corrupt(f"the replica {path} is damaged: the file is empty")
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    """Looks whose file it is and in which format, before anything is set in it."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise Corrupt(
+            f"the replica {path} is damaged: it is a database of something else, or was never"
+            " finished"
+        )
     if version > FORMAT:
         raise ReplicaTooNew(
             f"{path} has format {version}, this version of memory-context reads up to {FORMAT};"
