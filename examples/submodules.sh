@@ -28,7 +28,7 @@ export MEMCTX_PORT=$hub_port
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 plug() { "$python" "$here/cable.py" "$cable_port" "$hub_port" & cable=$!; }
-unplug() { kill "$cable" && wait "$cable" 2>/dev/null || true; cable=; }
+unplug() { kill "$cable" 2>/dev/null || true; wait "$cable" 2>/dev/null || true; cable=; }
 finish() {
   (cd "$work" && memctx -q agent stop; memctx -q stop) >/dev/null 2>&1 || true
   [ -z "$cable" ] || unplug

@@ -60,11 +60,13 @@ def records(client: httpx.Client, project: str, word: str, level: str) -> dict[s
         base = {"base": uuid7()}
         answer = client.patch(path, json={name: f"pushed {word}"}, params=base)
         assert answer.json()["conflicts"] == [name], answer.text
+    conflict = client.get("/conflicts", params={"project": project}).json()["items"][0]
     return {
         "session_id": session["id"],
         "message_id": message["id"],
         "checkpoint_id": checkpoint["id"],
         "pattern_id": pattern["id"],
+        "conflict_id": conflict["id"],
     }
 
 
@@ -112,13 +114,25 @@ BODIES: dict[str, Any] = {
     "post /search": {"query": CANARY, "projects": [SLUG], "min_score": 0},
     "post /context": {"project": SLUG, "query": CANARY},
     "post /keys": {"name": "intruder", "scopes": ["admin"]},
+    "post /conflicts/{conflict_id}/resolve": {"resolution": "kept"},
+    "post /projects/{project_id}/sync/push": {
+        "protocol": 1,
+        "replica": {"id": uuid7(), "name": "intruder", "agent": "test"},
+        "epoch": uuid7(),
+        "confirmed": 0,
+        "operations": [],
+    },
+    "post /projects/{project_id}/sync/vectors": {"hashes": ["00" * 16]},
+    "post /projects/{project_id}/sync/digests": {"ranges": [[1, 1]]},
+    "post /projects/{project_id}/sync/events": {"seqs": [1]},
 }
 PARAMETERS = {
     "get /search": {"q": CANARY, "project": SLUG},
+    "get /projects/{project_id}/sync/pull": {"replica": uuid7(), "protocol": 1},
 }
 # Lists that may be asked without naming a project: they answer, and hold nothing.
 OPEN_LISTS = {"get /projects", "get /sessions", "get /checkpoints", "get /patterns", "get /tags",
-              "get /conflicts"}  # fmt: skip
+              "get /conflicts", "get /sync/status"}  # fmt: skip
 ENDLESS = "get /projects/{project_id}/events/stream"
 
 
@@ -126,7 +140,7 @@ def ask(
     client: httpx.Client, method: str, path: str, ids: dict[str, str], **more: Any
 ) -> httpx.Response:
     name = f"{method} {path.removeprefix(API)}"
-    below = path.removeprefix(API).format(key_id="0123456789ab", **ids)
+    below = path.removeprefix(API).format(key_id="0123456789ab", name="no-such", **ids)
     headers = {"If-Match": '"x"'} if method in {"patch", "delete"} and more.pop("tag", 0) else {}
     return client.request(
         method, below, json=BODIES.get(name), params=PARAMETERS.get(name), headers=headers
@@ -193,7 +207,7 @@ def test_read_only_key_changes_nothing(world: World) -> None:
     with world.as_("reader") as client:
         for method, path, _ in operations(world.hub):
             if path.startswith(API) and method != "get" and not path.endswith(
-                ("/search", "/context")
+                ("/search", "/context", "/sync/vectors", "/sync/digests", "/sync/events")
             ):  # fmt: skip
                 answer = ask(client, method, path, world.hidden)
                 assert answer.status_code == 403, f"{method} {path}: {answer.text}"
