@@ -226,6 +226,19 @@ def test_what_a_restored_hub_lacks_is_pending_again(replica: Replica, log: FakeL
         assert shown == {"one": False, "two": True}
 
 
+def test_results_that_a_restored_hub_lost_are_not_confirmed(replica: Replica, log: FakeLog) -> None:
+    for title in ("one", "two"):
+        replica.write(PROJECT, operation(Kind.SESSION, CreateSession(title=title)))
+    for row in replica.journal(PROJECT):
+        answer = log.push(row.number, entry_of(row).operation, row.at, row.hash)
+        replica.store_results(PROJECT, [answer])
+    assert replica.project(PROJECT).confirmed == 2
+    replica.reopen(PROJECT, after=1)
+    assert replica.project(PROJECT).confirmed == 1
+    replica.reopen(PROJECT, after=7)
+    assert replica.project(PROJECT).confirmed == 1
+
+
 def test_single_events_put_a_record_right_again(replica: Replica, log: FakeLog) -> None:
     ids = filled(log)
     replica.apply_page(PROJECT, log.page(0))

@@ -61,8 +61,11 @@ def reopen(connection: sqlite3.Connection, project_id: str, after: int) -> int:
     """Makes settled operations above a number pending again; returns how many.
 
     For a hub that was restored from a backup and lacks them. Those whose events are in the log
-    that was pulled are asked for again but not shown twice.
+    that was pulled are asked for again but not shown twice. Their results are not confirmed any
+    more, else the hub would forget the new ones before they are stored.
     """
+    confirmed = projects.one(connection, project_id).confirmed
+    projects.move(connection, project_id, confirmed=min(confirmed, after))
     rows = connection.execute(
         "SELECT number, root, op_id IN (SELECT op_id FROM log WHERE project_id = ?1)"
         " FROM journal WHERE project_id = ?1 AND number > ?2 AND number > 0"

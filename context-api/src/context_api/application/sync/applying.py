@@ -45,7 +45,10 @@ class Overtaken(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Push:
-    """A push under way: who, where, and how far the replica has come."""
+    """A push under way: who, where, and how far the replica has come.
+
+    ``upto`` is the number of its last operation, ``last`` that of the last one carried out.
+    """
 
     services: Services
     caller: Caller
@@ -53,6 +56,7 @@ class Push:
     epoch: str
     head: int
     replica_id: str
+    upto: int
     last: int
     last_hash: bytes | None
     kept: Mapping[int, Result]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from context_api.application.services import Services
@@ -35,6 +36,9 @@ async def greet_if_due(
 ) -> None:
     """Keeps what a replica says about itself, if that is new or was said a minute ago."""
     at = now()
+    # A replica that knew this hub before it was restored may say more than can be.
+    done = 0 if known is None else known.last_number
+    said = replace(said, confirmed=min(said.confirmed, done))
     if known is not None and not _is_due(known, said, at):
         return
     async with services.uow.write(caller.tenant_id) as tx:

@@ -76,6 +76,7 @@ async def _standing(services: Services, caller: Caller, project: str, asked: Pus
         epoch=epoch,
         head=int(str(found["head"])),
         replica_id=said.id,
+        upto=numbers[-1],
         last=0 if known is None else known.last_number,
         last_hash=None if known is None else known.last_hash,
         kept=kept,
@@ -137,11 +138,12 @@ async def _look_again(push: Push, one: Pushed) -> None:
     async with push.services.uow.read(viewer_of(push.caller)) as tx:
         known = await tx.replicas.get(push.project_id, push.replica_id)
         await check_owner(tx.replicas, known, push.replica_id, push.caller)
+        if known is None or known.last_number < one.number:
+            raise Busy("another push of this replica was in the way")
+        # Of all that it was overtaken by: none of it is carried out here any more.
         push.kept = await tx.replicas.results(
-            push.project_id, push.replica_id, one.number, one.number
+            push.project_id, push.replica_id, one.number, min(known.last_number, push.upto)
         )
-    if known is None or known.last_number < one.number:
-        raise Busy("another push of this replica was in the way")
     push.last, push.last_hash = known.last_number, known.last_hash
 
 
