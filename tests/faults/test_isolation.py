@@ -140,7 +140,7 @@ def ask(
     client: httpx.Client, method: str, path: str, ids: dict[str, str], **more: Any
 ) -> httpx.Response:
     name = f"{method} {path.removeprefix(API)}"
-    below = path.removeprefix(API).format(key_id="0123456789ab", name="no-such", **ids)
+    below = path.removeprefix(API).format(key_id="0123456789ab", name="tokenizer.json", **ids)
     headers = {"If-Match": '"x"'} if method in {"patch", "delete"} and more.pop("tag", 0) else {}
     return client.request(
         method, below, json=BODIES.get(name), params=PARAMETERS.get(name), headers=headers
