@@ -185,6 +185,50 @@ def test_a_replica_that_is_no_longer_kept_is_never_due(plans: Schedule) -> None:
     assert plans.next_at() is None
 
 
+@given(
+    SEEDS,
+    st.sampled_from(["asked", "returned"]),
+    st.sampled_from(["succeeded", "failed"]),
+    st.lists(st.sampled_from(["wrote", "heard"]), max_size=5),
+    st.integers(0, 20),
+)
+def test_what_is_wanted_during_a_run_is_done_right_after_it(
+    seed: int, wanted: str, end: str, others: list[str], failures: int
+) -> None:
+    plans, now = Schedule(Random(seed)), 0.0
+    plans.keep({"a"}, now)
+    for _ in range(failures):
+        now += 2000.0
+        assert plans.take(now) == ["a"]
+        plans.failed("a", now)
+    now += 2000.0
+    assert plans.take(now) == ["a"]
+    if wanted == "asked":
+        plans.asked("a", now + 1.0)
+    else:
+        plans.returned({"a"}, now + 1.0)
+    for other in others:
+        getattr(plans, other)("a", now + 2.0)
+    assert plans.take(now + 3.0) == []
+    getattr(plans, end)("a", now + 3.0)
+    assert plans.take(now + 3.0 + TIMING.return_s) == ["a"]
+    getattr(plans, end)("a", now + 6.0)
+    plan = plans.plan("a")
+    assert plan is not None
+    assert not plan.again
+    assert plan.at >= now + 6.0 + TIMING.backoff_s
+
+
+def test_who_asks_during_a_run_that_is_refused_gets_one_more(plans: Schedule) -> None:
+    plans.take(2.0)
+    plans.asked("a", 3.0)
+    plans.refused("a", 4.0)
+    assert plans.take(6.0) == ["a"]
+    plans.returned({"a"}, 7.0)
+    plans.refused("a", 8.0)
+    assert plans.take(20.0) == []
+
+
 @given(SEEDS, st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
 def test_no_replica_is_ever_forgotten(seed: int, ends: list[tuple[str, bool]]) -> None:
     """Whatever ends however, each replica is due again within the longest interval."""

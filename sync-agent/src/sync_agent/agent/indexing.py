@@ -45,7 +45,8 @@ class Indexers:
                     str(place.root),
                     _models(outcome),
                 ],
-                cwd=place.root,
+                # Folders come and go, and a process cannot begin in one that is gone.
+                cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -49,6 +49,7 @@ class Plan:
     not_before: float = float("-inf")
     first_write: float | None = None
     held: bool = False
+    again: bool = False
 
 
 def planned(now: float, chance: Random, timing: Timing) -> Plan:
@@ -89,13 +90,23 @@ def asked(plan: Plan, now: float) -> Plan:
 
 
 def began(plan: Plan) -> Plan:
-    """Returns the plan of a replica whose sync begins: writes from now on are for the next."""
-    return replace(plan, first_write=None)
+    """Returns the plan of a replica whose sync begins: what comes from now on is for the next."""
+    return replace(plan, first_write=None, again=False)
+
+
+def wanted_again(plan: Plan) -> Plan:
+    """Returns the plan of a running sync after which another is wanted at once.
+
+    Not where only the user can mend what is wrong, who says so by asking (`asked`).
+    """
+    return plan if plan.held else replace(plan, again=True)
 
 
 def succeeded(plan: Plan, now: float, chance: Random, timing: Timing) -> Plan:
     """Returns the plan after a sync that ended well."""
     regular = Plan(now + _interval(chance, timing))
+    if plan.again:
+        regular = replace(regular, at=now + chance.uniform(0.0, timing.return_s))
     if plan.first_write is None:
         return regular
     return wrote(replace(regular, first_write=plan.first_write), now, timing)
@@ -104,17 +115,22 @@ def succeeded(plan: Plan, now: float, chance: Random, timing: Timing) -> Plan:
 def failed(
     plan: Plan, now: float, chance: Random, timing: Timing, *, retry_after: float = 0.0
 ) -> Plan:
-    """Returns the plan after a sync that may go well the next time it is tried."""
+    """Returns the plan after a sync that may go well the next time it is tried.
+
+    A local write during the run does not shorten the wait, being no sign that the hub is back.
+    """
     failures = plan.failures + 1
     bound = min(timing.backoff_s * 2.0 ** min(failures, MOST_DOUBLINGS), timing.backoff_most_s)
-    delay = chance.uniform(timing.backoff_s, bound)
+    lowest, highest = (0.0, timing.return_s) if plan.again else (timing.backoff_s, bound)
+    delay = chance.uniform(lowest, highest)
     asked_for = now + min(max(retry_after, 0.0), timing.retry_after_most_s)
     return replace(plan, at=max(now + delay, asked_for), failures=failures, not_before=asked_for)
 
 
 def refused(plan: Plan, now: float, chance: Random, timing: Timing) -> Plan:
     """Returns the plan after a sync that the user has to mend: a key, a rule, a version."""
-    at = max(now + _interval(chance, timing), plan.not_before)
+    wait = chance.uniform(0.0, timing.return_s) if plan.again else _interval(chance, timing)
+    at = max(now + wait, plan.not_before)
     return replace(plan, at=at, failures=plan.failures + 1, held=True)
 
 
@@ -154,11 +170,13 @@ class Schedule:
     def asked(self, name: str, now: float) -> None:
         """Notes that the user wants it now."""
         self._change(name, lambda plan: asked(plan, now))
+        self._again(name)
 
     def returned(self, names: set[str], now: float) -> None:
         """Notes that the network may be back for these."""
         for name in names:
             self._change(name, lambda plan: returned(plan, now, self._chance, self._timing))
+            self._again(name)
 
     def take(self, now: float) -> list[str]:
         """Returns the replicas that are due, the longest overdue first; they run from now on."""
@@ -199,6 +217,10 @@ class Schedule:
     def runs(self, name: str) -> bool:
         """Says whether a replica's sync is under way."""
         return name in self._running
+
+    def _again(self, name: str) -> None:
+        if name in self._running:
+            self._change(name, wanted_again)
 
     def _change(self, name: str, change: Callable[[Plan], Plan]) -> None:
         plan = self._plans.get(name)

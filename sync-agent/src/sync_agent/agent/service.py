@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import queue
 import selectors
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from sync_agent.agent.schedule import Schedule, Timing
 from sync_agent.agent.socket_server import SocketServer
 from sync_agent.agent.waking import Waker
 from sync_agent.agent.watching import Watchers
+from sync_agent.agent.workers import Workers
 from sync_agent.sync import Watch
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from memory_core.records import Document
 
-WORKERS = 2
 LOOK_SECONDS = 60.0
 """At least this often the list of replicas is looked at again."""
 END_SECONDS = 1.5
@@ -72,7 +71,7 @@ class Service:
         self._looked_at = float("-inf")
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._indexers = Indexers()
-        self._jobs: queue.SimpleQueue[Registered | None] = queue.SimpleQueue()
+        self._workers = Workers(self._work, log)
         self._waker = Waker()
         self._ends = False
         self._began = time.monotonic()
@@ -94,15 +93,13 @@ class Service:
         ):
             server = SocketServer(self._folder, self._answer)
             server.open()
-            workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
-            for worker in workers:
-                worker.start()
+            self._workers.staff()
             self._log.info("agent %s runs as process %d", self._version, os.getpid())
             try:
                 self._loop(server)
             finally:
                 server.close()
-                self._end(workers)
+                self._end()
                 self._log.info("agent ends")
 
     def _loop(self, server: SocketServer) -> None:
@@ -112,9 +109,10 @@ class Service:
             if self._network is not None:
                 selector.register(self._network, selectors.EVENT_READ, self._network_changed)
             while not self._ends:
+                self._workers.staff()
                 self._look()
                 for name in self._schedule.take(time.monotonic()):
-                    self._jobs.put(self._entries[name])
+                    self._workers.put(self._entries[name])
                 for key, _ in selector.select(self._wait()):
                     key.data()
 
@@ -122,9 +120,10 @@ class Service:
         self._ends = True
 
     def _wait(self) -> float:
-        now = time.monotonic()
         due = self._schedule.next_at()
-        return max(0.0, min(LOOK_SECONDS, LOOK_SECONDS if due is None else due - now))
+        return max(
+            0.0, min(LOOK_SECONDS, (float("inf") if due is None else due) - time.monotonic())
+        )
 
     def _look(self) -> None:
         """Reads the list of replicas again after it changed, and each minute for what is gone."""
@@ -140,12 +139,16 @@ class Service:
             return
         for name, entry in entries.items():
             known = self._entries.get(name)
-            if known is not None and known.paused != entry.paused and not entry.missing:
+            if known is not None and entry.paused and not known.paused and not entry.missing:
                 # The hub is told once that it is paused; after that nothing is sent.
-                self._jobs.put(entry)
+                self._workers.put(entry)
+        paused = {name for name, entry in self._entries.items() if entry.paused}
         self._entries = entries
         active = {n: e for n, e in entries.items() if not e.paused and not e.missing}
         self._schedule.keep(set(active), now)
+        for name in paused & active.keys():
+            # A run that began before the pause may still be under way.
+            self._schedule.asked(name, now)
         self._watchers.keep(active)
 
     def _drain(self) -> None:
@@ -155,8 +158,7 @@ class Service:
                 self._take(self._events.get_nowait())
 
     def _take(self, event: _Event) -> None:
-        now = time.monotonic()
-        name = str(event.path)
+        now, name = time.monotonic(), str(event.path)
         match event.what:
             case "wrote":
                 self._schedule.wrote(name, now)
@@ -170,22 +172,26 @@ class Service:
                 self._schedule.returned(set(self._entries), now)
             case "stop":
                 self._ends = True
+            case "told" if event.outcome is not None:
+                self._outcomes[name] = event.outcome
             case "ended" if event.outcome is not None:
                 self._ended(name, event.outcome, now)
 
     def _ended(self, name: str, outcome: Outcome, now: float) -> None:
         self._outcomes[name] = outcome
+        stalled = self._stalled(outcome)
         if outcome.problem is None:
             self._schedule.succeeded(name, now)
+            if not stalled and any(report.pending for report in outcome.reports):
+                self._schedule.wrote(name, now)
             self._watchers.wake(Path(name))
         elif outcome.refused:
             self._schedule.refused(name, now)
         else:
             self._schedule.failed(name, now, retry_after=outcome.retry_after)
         self._watchers.synced(name)
-        told = "" if outcome.problem is None else outcome.problem.detail
-        alerts = [*outcome.alerts, *self._stalled(outcome)]
-        told = "; ".join([*([told] if told else []), *alerts])
+        detail = [] if outcome.problem is None else [outcome.problem.detail]
+        told = "; ".join([*detail, *outcome.alerts, *stalled])
         if outcome.moved or told != self._told.get(name, ""):
             self._told[name] = told
             self._log.info("%s: %s", name, told or outcome.summary)
@@ -206,17 +212,22 @@ class Service:
         self._take(_Event("back"))
         self._watchers.wake(None)
 
-    def _work(self) -> None:
-        while (entry := self._jobs.get()) is not None:
-            try:
-                outcome = tell_paused(entry) if entry.paused else sync_replica(entry)
-            except Exception as error:  # noqa: BLE001 - one replica must not end it for all
-                self._log.exception("%s: unexpected", entry.path)
-                outcome = Outcome(problem=ContextError(f"unexpected: {type(error).__name__}"))
-            if outcome.moved:
-                release_memory()
-            self._tell(_Event("ended", entry.path, outcome))
+    def _work(self, entry: Registered) -> None:
+        outcome = self._ran(entry)
+        self._tell(_Event("told" if entry.paused else "ended", entry.path, outcome))
+        if outcome.moved:
+            release_memory()
+        try:
             self._indexers.synced(entry, outcome)
+        except OSError:
+            self._log.exception("%s: the index was not brought up", entry.path)
+
+    def _ran(self, entry: Registered) -> Outcome:
+        try:
+            return tell_paused(entry) if entry.paused else sync_replica(entry)
+        except Exception as error:  # noqa: BLE001 - one replica must not end it for all
+            self._log.exception("%s: unexpected", entry.path)
+            return Outcome(problem=ContextError(f"unexpected: {type(error).__name__}"))
 
     def _news(self, path: Path) -> None:
         self._tell(_Event("news", path))
@@ -280,15 +291,12 @@ class Service:
             "version": self._version,
             "up_s": round(now - self._began, 1),
             "rss_bytes": resident_bytes(),
+            "workers": self._workers.alive,
             "replicas": replicas,
         }
 
-    def _end(self, workers: list[threading.Thread]) -> None:
+    def _end(self) -> None:
         """Lets what is under way come to its end, for a moment."""
-        end = time.monotonic() + END_SECONDS
-        for _ in workers:
-            self._jobs.put(None)
-        for worker in workers:
-            worker.join(max(0.0, end - time.monotonic()))
+        self._workers.end(END_SECONDS)
         self._indexers.end()
         self._recaller.close()
