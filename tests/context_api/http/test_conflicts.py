@@ -133,6 +133,24 @@ def test_a_slug_that_was_taken_meanwhile_is_not_chosen(hub: Hub) -> None:
     assert (result["outcome"], result["problem"]["code"]) == ("rejected", "slug_taken")
 
 
+def test_a_parent_that_is_not_there_is_not_chosen(hub: Hub, project: str) -> None:
+    made = hub.client.post("/api/v1/projects", json={"slug": f"conflicts/{uuid7()}"}).json()
+    for parent in (project, hub.make_project(f"conflicts/{uuid7()}")):
+        given = {"parent": parent, "base": made["last_op"]}
+        assert hub.client.patch(f"/api/v1/projects/{made['id']}", json=given).status_code == 200
+    found = hub.client.get("/api/v1/conflicts").json()["items"]
+    [conflict] = [one for one in found if one["record_id"] == made["id"]]
+    absent = uuid7()
+    refused = resolve(hub, conflict, resolution="edited", value=absent)
+    assert checked(refused, 422)["code"] == "invalid_input"
+    about = ResolveConflict(
+        record_kind=Kind.PROJECT, record_id=made["id"], resolution="edited", value=absent
+    )
+    replica = FakeReplica(hub.client, made["id"])
+    [result] = replica.results(wires([operation(Kind.CONFLICT, about, conflict["id"])]))
+    assert (result["outcome"], result["problem"]["code"]) == ("rejected", "invalid_input")
+
+
 def test_a_replica_resolves_what_it_pushed(hub: Hub, project: str) -> None:
     replica = FakeReplica(hub.client, project)
     made = hub.client.post("/api/v1/sessions", json={"project": project, "title": "t"}).json()

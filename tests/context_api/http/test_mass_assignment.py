@@ -53,13 +53,21 @@ def bodied() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 BODIED = list(bodied())
+# A replica may be newer than the hub, and must be told so before its words are judged. What it says
+# beyond the hub's words is left out.
+TOLERANT = {("POST", "/api/v1/projects/{project_id}/sync/push")}
 ROUTES = [(method, path) for method, path, _ in BODIED]
 
 
 def test_every_route_with_a_body_is_here(stock: Stock) -> None:
     known = {(method, f"/api/v1{path}") for method, path in stock.bodies}
     assert set(ROUTES) == known
-    assert [schema["additionalProperties"] for *_, schema in BODIED] == [False] * len(BODIED)
+    strict = {
+        (method, path)
+        for method, path, schema in BODIED
+        if schema.get("additionalProperties") is False
+    }
+    assert strict == set(ROUTES) - TOLERANT
 
 
 @pytest.mark.parametrize(("method", "path", "schema"), BODIED, ids=[" ".join(r) for r in ROUTES])
@@ -71,6 +79,9 @@ def test_no_body_sets_what_is_not_the_client_s(
     for fields in groups(SHOWN - schema["properties"].keys()):
         body = {**request["json"], **dict.fromkeys(fields, uuid7())}
         answer = hub.client.request(method, request["url"], json=body)
+        if (method, path) in TOLERANT:
+            checked(answer, 200)
+            continue
         errors = checked(answer, 422)["errors"]
         assert {tuple(error["loc"]) for error in errors} == {("body", name) for name in fields}
     heads = [one["head"] for one in hub.client.get("/api/v1/status").json()["index"]]

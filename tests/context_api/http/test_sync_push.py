@@ -336,6 +336,9 @@ def test_another_protocol_is_told_which_side_is_old(replica: FakeReplica) -> Non
     assert "upgrade this side" in newer["detail"]
     assert "upgrade the replica" in checked(replica.push([], protocol=0), 426)["detail"]
     assert replica.pull(protocol=2, novelty="x").status_code == 426
+    said = {"replica": {"id": replica.id, "novelty": "x"}, "status": {"novelty": 1}, "novelty": {}}
+    assert replica.push([{"novelty": 1}], protocol=2, **said).status_code == 426
+    assert replica.push(wires([session()]), **said).status_code == 200
 
 
 def test_a_replica_is_its_owner_s(

@@ -6,7 +6,7 @@ from context_api.application.carrying import Written
 from context_api.application.ports import Records
 from context_api.application.reading import get
 from context_api.application.services import Services
-from context_api.application.viewing import project_named, viewer_of
+from context_api.application.viewing import viewer_of
 from context_api.application.writing import execute
 from context_api.domain.caller import WRITE, Caller
 from memory_core.errors import InvalidInput, SlugTaken
@@ -47,7 +47,7 @@ async def check_value(records: Records, conflict: Document, body: ResolveConflic
 
     Raises:
         SlugTaken: another project has the slug.
-        ProjectNotFound, InvalidInput: the parent is none.
+        InvalidInput: the parent is none.
     """
     if body.record_kind is not Kind.PROJECT or body.resolution == "kept":
         return
@@ -59,6 +59,9 @@ async def check_value(records: Records, conflict: Document, body: ResolveConflic
     if conflict["field"] == "parent_id" and value is not None:
         if not isinstance(value, str):
             raise InvalidInput("a parent is named by its id")
-        parent = await project_named(records, parse_uuid(value))
+        parent = await records.project(parse_uuid(value))
+        # No 404: the project that the request is about is there.
+        if parent is None:
+            raise InvalidInput(f"there is no project {value!r} to lie below")
         if parent["id"] == body.record_id:
             raise InvalidInput("a project cannot lie below itself")

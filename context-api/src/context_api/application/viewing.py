@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 
 from context_api.application.ports import Records, Viewer, Window
@@ -49,7 +48,7 @@ def window_of(page: Page) -> Window:
         decoded = json.loads(base64.urlsafe_b64decode(page.cursor.encode()))
         created_at, identity = decoded
         before = (parse_time(created_at), parse_uuid(identity))
-    except (ValueError, TypeError, binascii.Error, ContextError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, ContextError) as error:
         raise InvalidCursor from error
     return Window(limit=page.limit + 1, before=before)
 

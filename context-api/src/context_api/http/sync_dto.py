@@ -20,6 +20,7 @@ from memory_core.sync.protocol import (
     MAX_SEQS,
     MAX_WAIT_S,
     PROTOCOL,
+    check_protocol,
 )
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
@@ -29,7 +30,14 @@ Confirmed = Annotated[
 ]
 
 
-class ReplicaStatus(Input):
+class Said(Input):
+    """What a replica says to the hub first: it may be newer, and then say more."""
+
+    # Which protocol it speaks must be answered before what it says in words of a newer one.
+    model_config = ConfigDict(extra="ignore")
+
+
+class ReplicaStatus(Said):
     """How a replica is, for those who look after them."""
 
     pending: Count = 0
@@ -40,9 +48,6 @@ class ReplicaStatus(Input):
 
 class PullQuery(ReplicaStatus):
     """Which part of a log a replica asks for, and what it says about itself."""
-
-    # A newer client may say more; which protocol it speaks must be answered before that.
-    model_config = ConfigDict(extra="ignore")
 
     replica: Id
     name: Line = ""
@@ -76,7 +81,7 @@ class PullQuery(ReplicaStatus):
         )
 
 
-class PushingReplica(Input):
+class PushingReplica(Said):
     """Which replica pushes."""
 
     id: Id
@@ -84,7 +89,7 @@ class PushingReplica(Input):
     agent: Line = ""
 
 
-class PushBody(Input):
+class PushBody(Said):
     """Operations of a replica, in the order of their numbers."""
 
     protocol: Version
@@ -106,8 +111,10 @@ class PushBody(Input):
         """What is asked for.
 
         Raises:
+            UpgradeRequired: hub and replica speak different versions of the protocol.
             InvalidInput: an operation has no number or id, or they are out of order.
         """
+        check_protocol(self.protocol, side="replica")
         greeting = Greeting(
             **self.replica.model_dump(),
             protocol=self.protocol,

@@ -27,6 +27,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Also drops the values of resolved conflicts, which `upgrade` does not bring back.
+
+    They are in the log, of which ``memctx rebuild`` makes them again: run it after upgrading. The
+    chain does not: who migrates is held by the isolation of tenants and reads none of their events.
+    """
     op.drop_table("replica_results")
     op.drop_index(op.f("ix_replicas_tenant_id_id"), table_name="replicas")
     op.drop_table("replicas")

@@ -7,7 +7,6 @@ than that: a replica applies an event only to a record that stands before it.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import asdict, dataclass, field, replace
 
@@ -178,7 +177,7 @@ def _unpacked(text: str) -> _Cursor:
         value = json.loads(base64.urlsafe_b64decode(text.encode()))
         at = _Cursor(**value)
         _check(at)
-    except (ValueError, TypeError, binascii.Error, ContextError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, ContextError) as error:
         raise InvalidCursor from error
     return at
 
