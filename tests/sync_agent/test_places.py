@@ -117,3 +117,23 @@ def test_a_replica_that_others_could_have_written_is_refused(tmp_path: Path, mod
     link.symlink_to(path)
     with pytest.raises(ReplicaNotOwn):
         check_own(link)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o702])
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = put(tmp_path)
+    path.chmod(0o600)
+    path.parent.chmod(mode)
+    with pytest.raises(ReplicaNotOwn, match="folder"):
+        check_own(path)
+    path.parent.chmod(0o755)
+    check_own(path)
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path)
+    path.chmod(0o600)
+    link = tmp_path / "linked"
+    link.symlink_to(path.parent)
+    with pytest.raises(ReplicaNotOwn, match="no plain folder"):
+        check_own(link / path.name)

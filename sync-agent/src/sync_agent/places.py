@@ -72,21 +72,32 @@ def user_place(identity: ProjectIdentity) -> Path:
 def check_own(path: Path) -> None:
     """Refuses a replica that somebody else may have put there, for example with a repository.
 
-    Git keeps no modes, so what comes with a clone is readable for others as usual.
+    Git keeps no modes, so what comes with a clone is readable for others as usual. The folder
+    counts too: who can write it can put another file in the place.
 
     Raises:
-        ReplicaNotOwn: the file is another user's, or others can read or write it.
+        ReplicaNotOwn: the file or its folder is another user's or a link, or others can read or
+            write the file, or write the folder.
     """
     try:
-        found = path.lstat()
+        folder, found = path.parent.lstat(), path.lstat()
     except OSError:
         return
+    if not stat.S_ISDIR(folder.st_mode):
+        raise ReplicaNotOwn(f"{path.parent} is no plain folder")
     if not stat.S_ISREG(found.st_mode):
         raise ReplicaNotOwn(f"{path} is no plain file")
-    if os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+    if os.name != "posix":
+        return
+    if found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise ReplicaNotOwn(
             f"{path} is not private to you, so `memctx init` did not make it here: whoever wrote"
             " it decides what your agents are told. Delete it, or if it is yours: chmod 600"
+        )
+    if folder.st_uid != os.getuid() or folder.st_mode & 0o022:
+        raise ReplicaNotOwn(
+            f"the folder {path.parent} is another user's or can be written by others: who can"
+            " write it decides what your agents are told. If it is yours: chmod 700"
         )
 
 

@@ -15,9 +15,10 @@ import pytest
 from memory_core.errors import Corrupt, StorageFull
 from memory_core.operations import CreateSession, NewMessage
 from memory_core.records import Kind, Role
-from sync_agent.errors import ReplicaReadOnly, ReplicaTooNew
-from sync_agent.replica import Replica, State, set_aside
+from sync_agent.errors import ReplicaNotOwn, ReplicaReadOnly, ReplicaTooNew
+from sync_agent.replica import Replica, State, identity, set_aside
 from sync_agent.replica.journal import entry_of
+from sync_agent.replica.meta import set_meta
 from sync_agent.replica.schema import FORMAT
 from tests.sync_agent.replica.hubs import NEW, PROJECT, FakeLog, operation
 
@@ -76,10 +77,58 @@ def test_a_newer_format_is_refused_and_not_a_byte_is_changed(tmp_path: Path) -> 
     assert contents(tmp_path) == before
 
 
+def test_a_replica_that_came_with_a_repository_is_never_opened(tmp_path: Path) -> None:
+    """Git keeps no modes: a file of a clone is readable for others."""
+    path = written(tmp_path, 2)
+    path.chmod(0o644)
+    before = contents(tmp_path)
+    with pytest.raises(ReplicaNotOwn):
+        Replica.open(path)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_git_has_made_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / ".memctx"
+    folder.mkdir()
+    folder.chmod(0o775)
+    Replica.open(written(folder, 1)).close()
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("here", "copied"),
+    [
+        ("machine 5 77", False),
+        ("container 5 77", False),
+        ("machine 6 77", False),
+        ("machine 5 78", True),
+        ("other 6 77", True),
+        ("host name 6 77", True),
+    ],
+)
+def test_the_same_file_seen_from_elsewhere_is_no_copy(here: str, *, copied: bool) -> None:
+    assert identity.is_copy("machine 5 77", here) is copied
+    assert identity.is_copy(here, "machine 5 77") is copied
+
+
+def test_a_file_in_its_place_keeps_its_identity_when_the_machine_has_another_name(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, 2)
+    with Replica.open(path) as replica:
+        known = replica.replica_id
+        device, inode = str(replica._meta("fingerprint")).split()[-2:]
+        with replica._file.writing() as connection:
+            set_meta(connection, "fingerprint", f"container {device} {inode}")
+    with Replica.open(path) as replica:
+        assert replica.replica_id == known
+
+
 @pytest.mark.parametrize("content", [b"", b"short", b"not a database at all " * 400])
 def test_what_is_no_replica_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "replica.db"
     path.write_bytes(content)
+    path.chmod(0o600)
     with pytest.raises(Corrupt, match="damaged"):
         Replica.open(path)
     assert Replica.salvage(path).rows == ()
@@ -90,6 +139,7 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "replica.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE mine (x)")
+    path.chmod(0o600)
     with pytest.raises(Corrupt, match="something else"):
         Replica.open(path)
 

@@ -12,7 +12,7 @@ from memory_core.errors import ProjectNotFound
 from sync_agent.errors import NotHeld
 from sync_agent.local.projects import Projects
 from sync_agent.local.recalling import Recalling
-from sync_agent.places import check_own, index_of
+from sync_agent.places import index_of
 from sync_agent.replica import Replica
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ class LocalClient:
             from sync_agent.local.models import installed_embedder  # noqa: PLC0415
 
             embedder = installed_embedder
-        check_own(path)
         return cls(Replica.open(path), embedder=embedder)
 
     def __enter__(self) -> Self:

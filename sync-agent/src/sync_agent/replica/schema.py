@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,6 +154,7 @@ def make_file(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         raise
@@ -174,6 +176,13 @@ def make_file(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _close_to_others(folder: Path) -> None:
+    """Takes from others the right to write into a folder, for example one that Git has made."""
+    mode = folder.stat().st_mode
+    if mode & 0o022:
+        folder.chmod(stat.S_IMODE(mode) & ~0o022)
 
 
 def open_file(path: Path) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ from memory_core.ids import uuid7
 from memory_core.operations import Erase, Operation
 from memory_core.recall.ports import RecordFilter
 from sync_agent.exchange import PulledPage, PushResult
+from sync_agent.places import check_own
 from sync_agent.replica import (
     identity,
     journal,
@@ -76,14 +77,16 @@ class Replica(ReplicaCare):
         """Opens a replica. One whose file is a copy takes an identity of its own.
 
         Raises:
+            ReplicaNotOwn: others could have written it; it is not touched.
             ReplicaMissing: there is none.
             ReplicaTooNew: a newer version made it; it is not touched.
             Corrupt: it is damaged.
             ReplicaReadOnly: it, or its folder, cannot be written.
         """
+        check_own(path)
         replica = cls(ReplicaFile(path))
         try:
-            if replica._meta("fingerprint") != identity.fingerprint(path):
+            if identity.is_copy(replica._meta("fingerprint"), identity.fingerprint(path)):
                 replica.renumber()
             replica.purge_if_due()
         except BaseException:
