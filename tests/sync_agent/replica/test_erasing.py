@@ -263,3 +263,18 @@ def test_without_a_hub_the_sessions_below_an_erased_one_go_too(replica: Replica)
     replica.write(PROJECT, operation(Kind.SESSION, Erase(), parent.record_id))
     assert SECRET.encode() not in raw(replica)
     assert [item["id"] for item in replica.sessions().items] == [other.record_id]
+
+
+def test_damaged_files_that_were_set_aside_go_with_the_next_erasure(replica: Replica) -> None:
+    """Nobody can say what they hold."""
+    made = operation(Kind.SESSION, CreateSession(title="words to erase"))
+    replica.write(PROJECT, made)
+    aside = replica.path.with_name("replica.db.damaged-20261121220000")
+    log = aside.with_name(f"{aside.name}-wal")
+    for each in (aside, log):
+        each.write_text("words to erase")
+    assert replica.purge()
+    assert aside.exists()
+    replica.write(PROJECT, operation(Kind.SESSION, Erase(), made.record_id))
+    assert not aside.exists()
+    assert not log.exists()

@@ -23,6 +23,7 @@ from sync_agent.replica import (
 from sync_agent.replica.meta import set_identity, set_meta
 from sync_agent.replica.model import Damage, JournalRow, Limits
 from sync_agent.replica.queries import ReplicaReads
+from sync_agent.replica.schema import remove_damaged
 
 _DEFAULT_LIMITS = Limits()
 
@@ -160,9 +161,13 @@ class ReplicaCare(ReplicaReads):
     # Damage
 
     def purge(self) -> bool:
-        """Takes what is left of erased text out of the files; False while others need them."""
+        """Takes what is left of erased text out of the files; False while others need them.
+
+        Nobody can say what damaged files that were set aside still hold of it: they go whole.
+        """
         done = self._file.rewrite()
         if done and self._meta("purge") == "1":
+            remove_damaged(self.path)
             with self._file.writing() as connection:
                 set_meta(connection, "purge", "0")
         return done

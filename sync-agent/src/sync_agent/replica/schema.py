@@ -15,6 +15,7 @@ from sync_agent.errors import ReplicaMissing, ReplicaReadOnly, ReplicaTooNew
 FORMAT = 1
 APPLICATION_ID = 0x6D637872  # "mcxr"
 BUSY_SECONDS = 5.0
+ASIDE = ".damaged-"
 _ROOM_BYTES = 64 * 1024
 """What SQLite asks for at once: a piece of the memory that its connections share is 32 KiB."""
 
@@ -255,6 +256,19 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 def beside(path: Path) -> tuple[Path, ...]:
     """Returns the files that SQLite may keep beside a database."""
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
+
+
+def remove_damaged(path: Path) -> None:
+    """Removes the damaged files that were set aside from the place of a replica.
+
+    Raises:
+        ReplicaReadOnly: one cannot be removed.
+    """
+    try:
+        for each in path.parent.glob(f"{path.name}{ASIDE}*"):
+            each.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReplicaReadOnly(f"{error.filename} cannot be removed: {error.strerror}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

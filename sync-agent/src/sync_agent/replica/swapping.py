@@ -12,7 +12,7 @@ from sync_agent.replica import journal, projects
 from sync_agent.replica.failpoints import reached
 from sync_agent.replica.file import lock_path, locked, writer_path
 from sync_agent.replica.model import JournalRow
-from sync_agent.replica.schema import beside, open_file, translated
+from sync_agent.replica.schema import ASIDE, beside, open_file, translated
 from sync_agent.replica.store import Replica
 
 _ALL_ROWS = -(2**63)
@@ -51,7 +51,7 @@ def set_aside(path: Path, moment: str) -> Path:
     ``moment`` is a time, of which the digits go into the name.
     """
     digits = "".join(character for character in moment if character.isdigit())[:14]
-    aside = path.with_name(f"{path.name}.damaged-{digits}")
+    aside = path.with_name(f"{path.name}{ASIDE}{digits}")
     with locked(path, exclusive=True):
         for name in beside(path):
             with suppress(FileNotFoundError):
