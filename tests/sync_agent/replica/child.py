@@ -13,6 +13,7 @@ from memory_core.records import Kind, Role
 from memory_core.sync.events import from_wire, to_wire
 from sync_agent.exchange import Acked, PulledPage
 from sync_agent.replica import Replica, swap
+from sync_agent.sync import renew
 from tests.support.servers.children import start_child
 from tests.sync_agent.replica.hubs import NEW, PROJECT, operation
 
@@ -82,6 +83,9 @@ def main(command: str, path: str, *values: str) -> None:
     if command == "rebuild":
         fresh = Replica.create(Path(values[0]), NEW)
         swap(Path(path), fresh)
+        return
+    if command == "renew":
+        renew(Path(path), NEW)
         return
     with Replica.open(Path(path)) as replica:
         if command == "apply":

@@ -209,3 +209,17 @@ def test_who_has_the_old_file_open_goes_on_in_the_new_one(replica: Replica) -> N
         "replica.lock",
         "replica.writer",
     }
+
+
+def test_own_work_is_there_again_after_a_renewal_that_was_killed(replica: Replica) -> None:
+    made = operation(Kind.SESSION, CreateSession(title="Mine"))
+    replica.write(PROJECT, made)
+    replica.close()
+    died = child.run("renew", str(replica.path), failpoint="before-renewal")
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    done = child.run("renew", str(replica.path))
+    assert done.returncode == 0, done.stderr
+    with Replica.open(replica.path) as again:
+        assert again.replica_id
+        assert [row.op_id for row in again.journal(PROJECT)] == [made.op_id]
+    assert [each.name for each in replica.path.parent.glob("*.rebuilt*")] == []

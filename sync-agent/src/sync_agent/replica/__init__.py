@@ -2,6 +2,7 @@
 
 from sync_agent.exchange import Acked, PulledPage, PushResult
 from sync_agent.replica.checking import Salvage
+from sync_agent.replica.file import locked
 from sync_agent.replica.model import (
     Applied,
     Change,
@@ -16,9 +17,9 @@ from sync_agent.replica.model import (
     Written,
 )
 from sync_agent.replica.rebase import rebase
-from sync_agent.replica.renewing import copy_beside, remove_unfinished
+from sync_agent.replica.renewing import copy_beside, made_beside, remove_unfinished
 from sync_agent.replica.store import Replica
-from sync_agent.replica.swapping import set_aside, swap
+from sync_agent.replica.swapping import replace_damaged, set_aside, swap
 
 __all__ = [
     "Acked",
@@ -38,8 +39,11 @@ __all__ = [
     "State",
     "Written",
     "copy_beside",
+    "locked",
+    "made_beside",
     "rebase",
     "remove_unfinished",
+    "replace_damaged",
     "set_aside",
     "swap",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from memory_core.errors import StorageFull, Unavailable
 from sync_agent.replica.file import lock_path, locked, writer_path
 from sync_agent.replica.meta import set_identity
+from sync_agent.replica.model import NewProject
 from sync_agent.replica.schema import beside, open_file, translated
 from sync_agent.replica.store import Replica
 
@@ -31,6 +32,24 @@ def copy_beside(path: Path) -> Iterator[Replica]:
     try:
         _copy(path, fresh)
         with Replica.open(fresh) as replica:
+            yield replica
+    finally:
+        _remove(fresh)
+
+
+@contextmanager
+def made_beside(path: Path, project: NewProject, *, replica_id: str) -> Iterator[Replica]:
+    """Yields an empty replica beside a damaged one, for `replace_damaged`.
+
+    What is left of it in the end is removed.
+
+    Raises:
+        ReplicaReadOnly, StorageFull, Unavailable: it cannot be made.
+    """
+    fresh = path.with_name(path.name + _SUFFIX)
+    remove_unfinished(path)
+    try:
+        with Replica.create(fresh, project, replica_id=replica_id) as replica:
             yield replica
     finally:
         _remove(fresh)

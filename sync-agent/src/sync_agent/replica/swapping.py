@@ -50,14 +50,37 @@ def set_aside(path: Path, moment: str) -> Path:
 
     ``moment`` is a time, of which the digits go into the name.
     """
+    with locked(path, exclusive=True):
+        aside = _link_aside(path, moment)
+        path.unlink()
+        _sync_folder(path.parent)
+    return aside
+
+
+def replace_damaged(path: Path, fresh: Replica, moment: str) -> Path:
+    """Puts ``fresh`` in the place of a damaged replica; returns the damaged one's new name.
+
+    ``fresh`` is closed by that. Only for who holds `locked` on ``path`` alone. At every moment
+    one of the two files has the name.
+    """
+    fresh.truncate_log()
+    fresh.close()
+    reached("before-renewal")
+    aside = _link_aside(path, moment)
+    fresh.path.replace(path)
+    _sync_folder(path.parent)
+    return aside
+
+
+def _link_aside(path: Path, moment: str) -> Path:
+    """Gives a damaged replica a second name; what SQLite keeps beside it has only that one."""
     digits = "".join(character for character in moment if character.isdigit())[:14]
     aside = path.with_name(f"{path.name}{ASIDE}{digits}")
-    with locked(path, exclusive=True):
-        for name in beside(path):
-            with suppress(FileNotFoundError):
-                name.replace(name.with_name(name.name.replace(path.name, aside.name, 1)))
-        path.replace(aside)
-        _sync_folder(path.parent)
+    aside.unlink(missing_ok=True)
+    os.link(path, aside)
+    for name in beside(path):
+        with suppress(FileNotFoundError):
+            name.replace(name.with_name(name.name.replace(path.name, aside.name, 1)))
     return aside
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memory_core.clock import now
 from memory_core.errors import NotFound
 from memory_core.ids import uuid7
-from sync_agent.replica import NewProject, Replica, set_aside
+from sync_agent.replica import NewProject, Replica, locked, made_beside, replace_damaged
 from sync_agent.sync.locking import sync_lock
 
 if TYPE_CHECKING:
@@ -42,16 +42,17 @@ def renew(path: Path, project: NewProject | None = None) -> Renewed:
         SyncBusy: another process is synchronising.
         ContextError: the disk does not allow it; the damaged file is in its place.
     """
-    with sync_lock(path):
+    # No one writes between what is read of the old file and the rename: numbers would meet.
+    with sync_lock(path), locked(path, exclusive=True):
         found = Replica.salvage(path)
         held = [_again(row) for row in found.projects] or ([project] if project else [])
         if not held:
             raise NotFound(f"the damaged file {path} does not say what project it held")
-        aside = set_aside(path, now())
-        with Replica.create(path, held[0], replica_id=found.replica_id or uuid7()) as fresh:
+        with made_beside(path, held[0], replica_id=found.replica_id or uuid7()) as fresh:
             for more in held[1:]:
                 fresh.add_project(more)
             kept = fresh.carry(found.rows)
+            aside = replace_damaged(path, fresh, now())
     return Renewed(aside, kept, found.unreadable)
 
 
