@@ -189,6 +189,34 @@ def test_the_environment_and_the_flag_ask_the_hub(begun: Place, hub: Hub) -> Non
     assert flagged.returncode == 1
 
 
+def test_a_project_that_a_rule_keeps_from_the_hub_is_not_written_there_from_a_replica(
+    begun: Place, hub: Hub
+) -> None:
+    """The folder's own project may use that hub, the one that is named may not."""
+    for slug in ("secret/x", "open/x"):
+        hub.json("projects", "add", slug)
+    config = begun.home / ".config" / "memory-context" / "config.toml"
+    config.parent.mkdir(parents=True)
+    (begun.folder / ".memctx.toml").write_text(f'[client]\nurl = "{hub.url}"\n')
+    config.write_text('[[deny]]\nprojects = ["secret/*"]\nhubs = ["127.0.0.1"]\n')
+    key = {"MEMCTX_API_KEY": hub.key}
+
+    def saved(project: str) -> subprocess.CompletedProcess[str]:
+        arguments = ("sessions", "add", "--title", "kept here", "--project", project)
+        return begun.run(*arguments, env=key)
+
+    done = saved("secret/x")
+    assert done.returncode == 1
+    assert "denies the hub" in done.stderr
+    assert saved("open/x").returncode == 0
+    with hub.client() as client:
+        assert not list(client.sessions.list(project="secret/x"))
+    # The remote that the folder has now counts as well as those that the replica knows.
+    git(begun.folder, "remote", "set-url", "origin", "https://github.com/acme/moved.git")
+    config.write_text('[[deny]]\nprojects = ["github.com/acme/moved"]\nhubs = ["127.0.0.1"]\n')
+    assert saved("open/x").returncode == 1
+
+
 def test_what_the_replica_lacks_is_asked_of_the_hub(begun: Place, hub: Hub) -> None:
     with hub.client() as client:
         other = client.projects.ensure({"slug": "acme/other"})

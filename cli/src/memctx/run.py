@@ -149,11 +149,11 @@ class Run:
 
         The hub of this machine is one only if something says so.
         """
-        from sync_agent.hubs import HubDenied, hub_of  # noqa: PLC0415 - rare
+        from sync_agent.hubs import HubDenied, hub_of, names_of  # noqa: PLC0415 - rare
 
-        names: list[str] = []
+        names = names_of(self.here())
         if self.local is not None:
-            names = [self.local.own.slug, *self.local.own.remotes]
+            names += [self.local.own.slug, *self.local.own.remotes]
         try:
             return hub_of(Path.cwd(), names) is not None
         except HubDenied:
@@ -268,6 +268,8 @@ class Run:
         rules = deny_rules(identity.root)
         if not rules:
             return
+        # Before the hub is asked for its remotes: the name alone may be denied.
+        check_allowed(self.config.url, [named], deny_rules(None))
         project = self.project_document(named)
         names = [project["slug"], *project["remotes"]]
         if not set(names) & set(names_of(identity)):
@@ -275,11 +277,18 @@ class Run:
         check_allowed(self.config.url, names, rules)
 
     def create(self, call: Callable[[MemoryClient, str], T]) -> T:
-        """Returns what ``call`` makes in the project to write, given the client and its id."""
+        """Returns what ``call`` makes in the project to write, given the client and its id.
+
+        Raises:
+            HubDenied: only the hub has the named project, and a rule keeps it from there.
+        """
         local = self.local
         if local is None:
             return call(self.client, self.project_to_write())
         project = self.one_project or local.own.id
+        held = {name for row in local.replica.projects() for name in (row.id, row.slug)}
+        if project not in held and self.has_hub:
+            self._check_allowed(project)
         return self.change(lambda client: call(client, project))
 
     def project_to_read(self) -> str:
