@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from memory_core.clock import from_datetime, now, to_datetime
 from memory_core.embedding.hashing import HashingEmbedder
 from memory_core.ids import derive_id
+from memory_core.local_index import LocalIndex
+from memory_core.operations import Erase, Operation
 from memory_core.recall.context import SHARED_PROJECT
 from memory_core.recall.moment import moment_of
 from memory_core.records import Kind
@@ -218,6 +221,37 @@ def test_erased_text_leaves_the_index(here: LocalClient) -> None:
     for file in index_of(here.replica.path).parent.glob("index.db*"):
         assert word.encode() not in file.read_bytes(), file
     assert here.search(word)["nothing_relevant"] or word not in str(here.search(word)["hits"])
+
+
+def test_what_a_hub_erases_is_in_no_file_of_the_index_after_the_next_question(
+    tmp_path: Path,
+) -> None:
+    """The text leaves the replica without a word to this client, as a pull does it."""
+    word, path = "chinchilla", tmp_path / "replica.db"
+    with client_of(path) as client:
+        saved = client.sessions.create({"project": SLUG, "title": f"About the {word}"})
+        assert client.search(word)["hits"][0]["id"] == saved["id"]
+        body = Operation(
+            op_id=derive_id(AT, "e"), kind=Kind.SESSION, record_id=saved["id"], body=Erase()
+        )
+        client.replica.write(client.own.id, body, at=AT, redactions={})
+        client.search("something else")
+        for file in index_of(path).parent.glob("index.db*"):
+            assert word.encode() not in file.read_bytes(), file
+
+
+def test_an_index_of_another_project_id_is_made_anew(tmp_path: Path) -> None:
+    """A hub may have known the project by another id; what is kept by the old one must go."""
+    path = tmp_path / "replica.db"
+    old, new = derive_id(AT, "p"), derive_id(AT, "q")
+    with client_of(path) as client:
+        client.sessions.create({"project": SLUG, "title": "The parser was split"})
+        assert client.search("parser")["hits"]
+        client.replica.rekey(old, new)
+        assert len(client.search("parser")["hits"]) == 1
+    with closing(LocalIndex.open(index_of(path))) as index:
+        assert index.progress(old).lexical_seq == 0
+        assert index.progress(new).lexical_seq > 0
 
 
 def test_an_earlier_position_is_left_to_the_hub(here: LocalClient) -> None:

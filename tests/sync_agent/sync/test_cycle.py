@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from memory_core.ids import uuid7
 from memory_core.sync import protocol
 from sync_agent.replica import State as Journal
 from sync_agent.sync import State, Watch, http
+from sync_agent.sync.cycle import MAX_ROUNDS
 from tests.support.hub import Hub
 from tests.support.patience import BUSY_S
 from tests.sync_agent.sync.lossy import Fault
@@ -48,6 +50,24 @@ def test_a_cycle_with_nothing_new_is_one_request(here: World) -> None:
     assert (report.pulled, report.pushed, report.behind) == (0, 0, 0)
     assert 0 < report.wire.received < 2_000
     assert not report.progressed
+
+
+def test_a_cycle_ends_well_while_somebody_writes_all_the_time(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = here.side("ann")
+    first = ann.create("First")
+    push = ann.line.push
+
+    def push_and_write(*arguments: Any) -> Any:
+        ann.create("Written meanwhile")
+        return push(*arguments)
+
+    monkeypatch.setattr(ann.line, "push", push_and_write)
+    report = ann.synced()
+    assert report.rounds == MAX_ROUNDS
+    assert report.pending == 1
+    assert first in here.sessions()
 
 
 def test_a_cycle_with_work_is_three_requests(here: World) -> None:

@@ -28,14 +28,25 @@ class Indexers:
 
     def __init__(self) -> None:
         self._running: dict[Path, subprocess.Popen[bytes]] = {}
+        self._due: set[Path] = set()
 
     def synced(self, place: Place, outcome: Outcome) -> None:
-        """Starts a process if a sync moved something, or vectors were waited for before it."""
+        """Starts a process if something moved since the last one began, or vectors were waited for.
+
+        What a sync moved before it failed counts: it may be an erasure.
+        """
+        if outcome.moved:
+            self._due.add(place.path)
         before = self._running.get(place.path)
-        if before is not None and before.poll() is None:
-            return
-        waits = before is not None and before.returncode == VECTORS_WAIT
-        if outcome.problem is None and outcome.hub is not None and (outcome.moved or waits):
+        status = None
+        if before is not None:
+            status = before.poll()
+            if status is None:
+                return
+        if status not in {None, 0, VECTORS_WAIT}:
+            self._due.add(place.path)
+        waits = outcome.problem is None and status == VECTORS_WAIT
+        if outcome.hub is not None and (place.path in self._due or waits):
             self._running[place.path] = subprocess.Popen(  # noqa: S603 - this program, two paths
                 [
                     sys.executable,
@@ -51,6 +62,7 @@ class Indexers:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            self._due.discard(place.path)
 
     def end(self) -> None:
         """Ends the processes that still run: what they have not done is done after a later sync."""
@@ -80,8 +92,8 @@ def bring_up(path: Path, root: Path, models: Mapping[str, ModelName]) -> int:
         if config is None:
             return 0
         with link(config) as transport:
-            for project_id, model in models.items():
-                report = Report(project_id, model=model)
+            for row in replica.projects():
+                report = Report(row.id, model=models.get(row.id))
                 refresh_index(replica, index_of(path), transport, report)
                 waiting += report.waiting
     return waiting

@@ -18,21 +18,38 @@ FEW = 64
 EMBED_BATCH = 32
 
 
-def bind(replica: Replica, index: LocalIndex) -> None:
-    """Empties an index that was made of another replica file; vectors stay for its texts.
+def bind(replica: Replica, index: LocalIndex) -> int:
+    """Makes an index that was made of another replica file anew; returns how much it indexed.
 
     The index says how far it is by the replica's change numbers, which mean nothing in another
-    file: one that was built anew, or a copy.
+    file: one that was built anew, or a copy; and it keeps texts by the project's id, which a hub
+    may change. Vectors stay for the texts that are still there, and for no other.
     """
-    found = replica.path.stat()
-    about = f"{replica.replica_id} {found.st_ino}".encode()
+    found, rows = replica.path.stat(), replica.projects()
+    own = " ".join(row.id for row in rows if row.role == "own")
+    about = f"{replica.replica_id} {found.st_ino} {own}".encode()
     source = int.from_bytes(hashlib.sha256(about).digest()[:7], "big")
-    index.bind(source)
+    if not index.bind(source):
+        return 0
+    done = sum(_catch_up(replica, index, row.id)[0] for row in rows)
+    index.purge()
+    return done
 
 
 def catch_up(replica: Replica, index: LocalIndex, project_id: str) -> int:
-    """Indexes what has changed in a project since the index last looked; returns how much."""
-    done = 0
+    """Indexes what has changed in a project since the index last looked; returns how much.
+
+    What was removed leaves nothing in the index's files.
+    """
+    done, removed = _catch_up(replica, index, project_id)
+    if removed:
+        index.purge()
+    return done
+
+
+def _catch_up(replica: Replica, index: LocalIndex, project_id: str) -> tuple[int, int]:
+    """Returns how many changes were indexed, and how many records were removed by them."""
+    done = removed = 0
     at = index.progress(project_id).lexical_seq
     while changes := replica.changes(project_id, at, BATCH):
         at = changes[-1].change_no
@@ -49,7 +66,8 @@ def catch_up(replica: Replica, index: LocalIndex, project_id: str) -> int:
         ]
         index.apply(project_id, at, records, gone)
         done += len(changes)
-    return done
+        removed += len(gone)
+    return done, removed
 
 
 def embed_waiting(index: LocalIndex, embedder: Embedder, *, most: int | None = None) -> int:

@@ -127,10 +127,10 @@ class _Cycle:
         return not quiet
 
     def run(self) -> None:
-        """Goes round until both sides are level.
+        """Goes round until both sides are level, or new work has come for `MAX_ROUNDS` rounds.
 
         Raises:
-            SyncStalled: they are not after `MAX_ROUNDS` rounds.
+            SyncStalled: they are not level after `MAX_ROUNDS` rounds, and the last moved nothing.
             ContextError: what stopped the cycle.
         """
         try:
@@ -138,10 +138,14 @@ class _Cycle:
                 self._rebuild(EpochChanged())
             for _ in range(MAX_ROUNDS):
                 self._report.rounds += 1
+                pushed = self._report.pushed
                 if self._round():
-                    self._tidy()
-                    return
-            raise SyncStalled(f"hub and replica do not agree after {MAX_ROUNDS} rounds")
+                    break
+            else:
+                # Whoever writes all the time, as an import does, is served by the next cycle.
+                if self._report.pushed == pushed:
+                    raise SyncStalled(f"hub and replica do not agree after {MAX_ROUNDS} rounds")
+            self._tidy()
         finally:
             with suppress(ContextError):
                 self._tell()

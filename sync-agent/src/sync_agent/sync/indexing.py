@@ -29,8 +29,8 @@ def refresh_index(replica: Replica, path: Path, transport: Transport, report: Re
     from sync_agent.local.indexing import bind, catch_up  # noqa: PLC0415 - numpy, stemmer
 
     with closing(_opened(path)) as index:
-        bind(replica, index)
-        report.indexed = catch_up(replica, index, report.project_id)
+        report.indexed = bind(replica, index)
+        report.indexed += catch_up(replica, index, report.project_id)
         if report.model is not None:
             report.vectors = fetch_vectors(index, transport, report.project_id, report.model)
             report.waiting = index.progress(report.project_id).pending
