@@ -121,9 +121,8 @@ class Service:
 
     def _wait(self) -> float:
         due = self._schedule.next_at()
-        return max(
-            0.0, min(LOOK_SECONDS, (float("inf") if due is None else due) - time.monotonic())
-        )
+        left = LOOK_SECONDS if due is None else due - time.monotonic()
+        return max(0.0, min(LOOK_SECONDS, left))
 
     def _look(self) -> None:
         """Reads the list of replicas again after it changed, and each minute for what is gone."""
@@ -274,8 +273,7 @@ class Service:
         return replica in self._entries
 
     def _status(self) -> Document:
-        now = time.monotonic()
-        replicas: dict[str, JsonValue] = {}
+        now, replicas = time.monotonic(), dict[str, "JsonValue"]()
         for name, entry in list(self._entries.items()):
             plan, outcome = self._schedule.plan(name), self._outcomes.get(name)
             replicas[name] = {
