@@ -195,10 +195,10 @@ class World:
         if in_place:
             device.path.write_bytes(source.read_bytes())
         else:
-            shutil.copyfile(source, device.path.with_suffix(".new"))
+            shutil.copy(source, device.path.with_suffix(".new"))
             device.path.with_suffix(".new").replace(device.path)
         for beside in kept.glob(f"{FILE}-*"):
-            shutil.copyfile(beside, device.folder / beside.name)
+            shutil.copy(beside, device.folder / beside.name)
         device.seen = None
         self.history.faults["file of yesterday"] += 1
         self._forget_what_is_nowhere()
