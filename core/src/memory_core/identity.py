@@ -13,6 +13,7 @@ import hashlib
 import re
 import tomllib
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -56,6 +57,19 @@ class ProjectIdentity:
         if self.remotes:
             return _fitting("/".join(_slug_part(part) for part in self.remotes[0].split("/")))
         return self.slug
+
+
+def slugs_to_try(slug: str, remotes: Sequence[str], kind: str) -> list[str]:
+    """Returns the names under which a hub may know a project, the plainest first.
+
+    Where two repositories are called alike the remote's host tells them apart, and at last a
+    digest of the remotes. A marker means its name; without a remote there is nothing to add.
+    """
+    if kind == "marker" or not remotes:
+        return [slug]
+    qualified = ProjectIdentity(slug, tuple(remotes), "remote", weak=False).qualified_slug
+    digest = hashlib.sha256("\n".join(remotes).encode()).hexdigest()[:8]
+    return list(dict.fromkeys([slug, qualified, f"{qualified[:190]}-{digest}"]))
 
 
 def validate_slug(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from memory_core.errors import InvalidId, NotFound, SlugTaken
-from memory_core.identity import ProjectIdentity
+from memory_core.identity import ProjectIdentity, slugs_to_try
 from memory_core.ids import parse_uuid
 from sync_agent.hubs import check_allowed, deny_rules, names_of
 from sync_agent.url import HubUrl
@@ -59,21 +58,12 @@ def ensure_project(client: MemoryClient, identity: ProjectIdentity) -> doc.Proje
         body["parent"] = ensure_project(client, identity.parent)["id"]
     if identity.project_id is not None and _is_uuid(identity.project_id):
         body["id"] = identity.project_id
-    for slug in _slugs(identity):
+    for slug in slugs_to_try(identity.slug, identity.remotes, identity.kind):
         try:
             return client.projects.ensure({**body, "slug": slug})
         except SlugTaken as error:
             taken = error
     raise taken
-
-
-def _slugs(identity: ProjectIdentity) -> list[str]:
-    if identity.kind == "marker":
-        return [identity.slug]
-    key = "\n".join(identity.remotes).encode()
-    digest = hashlib.sha256(key).hexdigest()[:8]
-    qualified = identity.qualified_slug
-    return list(dict.fromkeys([identity.slug, qualified, f"{qualified[:190]}-{digest}"]))
 
 
 def _is_uuid(text: str) -> bool:

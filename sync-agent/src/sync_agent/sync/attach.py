@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memory_core.errors import Forbidden, InvalidInput, SlugTaken
-from memory_core.identity import ProjectIdentity
+from memory_core.identity import slugs_to_try
 from sync_agent.errors import InvalidAnswer
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def _ensured(row: ProjectRow, transport: Transport) -> Document:
     if parent is not None:
         body["parent"] = parent
     taken = SlugTaken()
-    for slug in _slugs(row):
+    for slug in slugs_to_try(row.slug, row.remotes, row.identity):
         try:
             return transport.attach({**body, "slug": slug})
         except SlugTaken as error:
@@ -77,13 +76,3 @@ def _parent(row: ProjectRow, transport: Transport) -> str | None:
         return None
     known = found.get("id")
     return known if isinstance(known, str) else None
-
-
-def _slugs(row: ProjectRow) -> list[str]:
-    """Returns the names to try: where two repositories are called alike, the host tells them."""
-    if row.identity == "marker" or not row.remotes:
-        return [row.slug]
-    named = ProjectIdentity(row.slug, row.remotes, "remote", weak=False)
-    digest = hashlib.sha256("\n".join(row.remotes).encode()).hexdigest()[:8]
-    qualified = named.qualified_slug
-    return list(dict.fromkeys([row.slug, qualified, f"{qualified[:190]}-{digest}"]))
